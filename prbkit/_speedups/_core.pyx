@@ -1,0 +1,3 @@
+"""One compiled unit from small parts: each is included as text, so that cdef calls inline."""
+
+include "errors.pyx"

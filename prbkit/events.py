@@ -1,0 +1,74 @@
+"""What happened, told to every plugin (`prbkit_event`) and to embedders (`Bridge.events`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from prbkit.interfaces import JobRecord, Peer, Role
+
+__all__ = [
+    "BlockFetched",
+    "Event",
+    "JobChanged",
+    "PeerFound",
+    "PeerLost",
+    "RangeCommitted",
+    "ServiceFailed",
+    "WorkerChanged",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of all events."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BlockFetched(Event):
+    """The data provider has fetched everything up to `number` (not yet committed)."""
+
+    role: Role
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RangeCommitted(Event):
+    """The blocks first … last are verified and on disk."""
+
+    role: Role
+    first: int
+    last: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerFound(Event):
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerLost(Event):
+    peer: Peer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerChanged(Event):
+    """A worker's state, its message, or both have changed. `state` is a name such as S_ACTIVE."""
+
+    worker: str
+    name: str
+    state: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobChanged(Event):
+    record: JobRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceFailed(Event):
+    """A service raised `error` and is started again in `retry_in` seconds."""
+
+    service: str
+    error: str
+    retry_in: float
