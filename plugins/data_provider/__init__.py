@@ -1,0 +1,1 @@
+"""The stock plugin `data_provider`: its hooks."""

@@ -1,0 +1,1 @@
+"""The stock plugin `monitor`: its hooks."""

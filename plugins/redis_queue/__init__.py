@@ -1,0 +1,1 @@
+"""The stock plugin `redis_queue`: its hooks."""

@@ -1,0 +1,1 @@
+"""The stock plugin `sqlite_inventory`: its hooks."""

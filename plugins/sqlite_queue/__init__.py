@@ -1,0 +1,1 @@
+"""The stock plugin `sqlite_queue`: its hooks."""
