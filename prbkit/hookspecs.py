@@ -29,7 +29,7 @@ All hooks: since 0.1.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -112,11 +112,18 @@ def prbkit_trade_queue(url: str, settings: Settings) -> TradeQueue | None:
 
 
 @hookspec(firstresult=True)
-def prbkit_inventory(url: str, identity: Identity, settings: Settings) -> Inventory | None:
+def prbkit_inventory(
+    url: str,
+    identity: Identity,
+    settings: Settings,
+    account_of: Callable[[SecretStr], Awaitable[bytes]],
+) -> Inventory | None:
     """Make the inventory of pools and workers, in the processes of lifecycle, trader, monitor.
 
     :param url: such as ``sqlite:inventory.db``.
     :param identity: seals and unseals the operators' secrets.
+    :param account_of: tells the account id (32 bytes) that a signer URI signs for, through
+        `prbkit_signer`; raises `SignerError` for a secret that cannot be used.
     """
 
 
