@@ -310,9 +310,7 @@ class Transport(Lifetime, Protocol):
         """Where this transport listens, as another process would dial it."""
         ...
 
-    def handle(
-        self, method: str, handler: Callable[[Caller, Message], Awaitable[Message]]
-    ) -> None:
+    def handle(self, method: str, handler: Callable[[Caller, Message], Awaitable[Message]]) -> None:
         """Serve a method of `prbkit.wire.METHODS`. Raises `ConfigError` if it is served already.
 
         A `PrbError` of the handler reaches the caller as `RemoteError` with its kind.
@@ -571,7 +569,9 @@ class TradeAction(Protocol):
     Pure. Raises `TradeError` for a payload that does not fit, before anything is queued.
     """
 
-    def __call__(self, metadata: Any, pool: Pool, payload: Mapping[str, Any]) -> Sequence[bytes]: ...
+    def __call__(
+        self, metadata: Any, pool: Pool, payload: Mapping[str, Any]
+    ) -> Sequence[bytes]: ...
 
 
 # --- services ------------------------------------------------------------------------------------
