@@ -405,7 +405,7 @@ class PoolSpec:
     """What to create or change of a pool; None leaves as it is (or at its default).
 
     `operator` is a signer URI (`prbkit_signer`): a mnemonic, ``//Alice``, a polkadot-js export as
-    JSON text. `owner` is an SS58 address; an empty text takes it away.
+    JSON text. `owner` is an SS58 address. An empty text takes either away.
     """
 
     pid: int | None = None
@@ -446,12 +446,17 @@ class Inventory(Lifetime, Protocol):
     async def create_pools(self, specs: Sequence[PoolSpec]) -> Sequence[Pool]: ...
 
     async def update_pools(self, items: Sequence[tuple[Ref, PoolSpec]]) -> Sequence[Pool]:
-        """The changed pools; one whose spec says `deleted` is taken away, with its workers."""
+        """The pools that `items` name, in that order, as they are now.
+
+        One whose spec says `deleted` is taken away, with its workers, and returned as it was.
+        """
         ...
 
     async def create_workers(self, specs: Sequence[WorkerSpec]) -> Sequence[Worker]: ...
 
-    async def update_workers(self, items: Sequence[tuple[Ref, WorkerSpec]]) -> Sequence[Worker]: ...
+    async def update_workers(self, items: Sequence[tuple[Ref, WorkerSpec]]) -> Sequence[Worker]:
+        """The workers that `items` name, in that order; a deleted one as it was."""
+        ...
 
     async def operator_uri(self, pool: Pool) -> SecretStr:
         """The pool's signer URI, unsealed. Raises `NotFound` or `IdentityError`."""
