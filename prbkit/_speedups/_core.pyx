@@ -2,3 +2,9 @@
 
 include "errors.pyx"
 include "hashing.pyx"
+include "scale_buffer.pyx"
+include "scale_leaves.pyx"
+include "scale_trees.pyx"
+include "scale_registry.pyx"
+include "scale_metadata.pyx"
+include "scale_codec.pyx"

@@ -1,1 +1,0 @@
-"""The devnet: a relay chain and a parachain with everything a bridge can see."""
