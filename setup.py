@@ -75,7 +75,7 @@ setup(
     ],
     package_dir={"prbkit": "prbkit", "prbkit_plugins": "plugins"},
     package_data={
-        "prbkit": ["py.typed", "*.pyi", "_speedups/*.pyi", "_speedups/*.pxd", "wire/*.proto", "wire/*.binpb"],
+        "prbkit": ["py.typed", "*.pyi", "_speedups/*.pyi", "_speedups/*.pxd", "wire/*.pyi", "wire/*.binpb", "wire/protos/*.proto", "wire/protos/prb/*.proto"],
         "prbkit_plugins": ["py.typed", "*/static/*"],
     },
     ext_modules=[_core()],

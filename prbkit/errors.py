@@ -247,7 +247,12 @@ class RemoteError(TransportError):
     code = "transport.remote"
 
     def __init__(
-        self, message: str, *, kind: str = "UNKNOWN", where: str | None = None, hint: str | None = None
+        self,
+        message: str,
+        *,
+        kind: str = "UNKNOWN",
+        where: str | None = None,
+        hint: str | None = None,
     ) -> None:
         super().__init__(message, where=where, hint=hint)
         self.kind = kind

@@ -29,7 +29,7 @@ All hooks: since 0.1.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import pluggy
@@ -58,6 +58,18 @@ __all__ = ["hookimpl", "hookspec"]
 
 hookspec = pluggy.HookspecMarker("prbkit")
 hookimpl = pluggy.HookimplMarker("prbkit")
+
+
+@hookspec
+def prbkit_schemes() -> Mapping[str, Sequence[str]]:
+    """Name the URL schemes that this plugin's factories claim.
+
+    Called in each process when a URL is resolved, to find conflicts and to list what is known in
+    the error for an unknown scheme; a factory is called for any scheme all the same.
+
+    :return: factory → schemes, such as ``{"blob_store": ["lmdb"]}``; factories are
+        ``chain_source``, ``blob_store``, ``transport``, ``trade_queue``, ``inventory``.
+    """
 
 
 @hookspec(firstresult=True)

@@ -310,9 +310,7 @@ class Transport(Lifetime, Protocol):
         """Where this transport listens, as another process would dial it."""
         ...
 
-    def handle(
-        self, method: str, handler: Callable[[Caller, Message], Awaitable[Message]]
-    ) -> None:
+    def handle(self, method: str, handler: Callable[[Caller, Message], Awaitable[Message]]) -> None:
         """Serve a method of `prbkit.wire.METHODS`. Raises `ConfigError` if it is served already.
 
         A `PrbError` of the handler reaches the caller as `RemoteError` with its kind.
@@ -407,7 +405,7 @@ class PoolSpec:
     """What to create or change of a pool; None leaves as it is (or at its default).
 
     `operator` is a signer URI (`prbkit_signer`): a mnemonic, ``//Alice``, a polkadot-js export as
-    JSON text. `owner` is an SS58 address; an empty text takes it away.
+    JSON text. `owner` is an SS58 address. An empty text takes either away.
     """
 
     pid: int | None = None
@@ -448,12 +446,17 @@ class Inventory(Lifetime, Protocol):
     async def create_pools(self, specs: Sequence[PoolSpec]) -> Sequence[Pool]: ...
 
     async def update_pools(self, items: Sequence[tuple[Ref, PoolSpec]]) -> Sequence[Pool]:
-        """The changed pools; one whose spec says `deleted` is taken away, with its workers."""
+        """The pools that `items` name, in that order, as they are now.
+
+        One whose spec says `deleted` is taken away, with its workers, and returned as it was.
+        """
         ...
 
     async def create_workers(self, specs: Sequence[WorkerSpec]) -> Sequence[Worker]: ...
 
-    async def update_workers(self, items: Sequence[tuple[Ref, WorkerSpec]]) -> Sequence[Worker]: ...
+    async def update_workers(self, items: Sequence[tuple[Ref, WorkerSpec]]) -> Sequence[Worker]:
+        """The workers that `items` name, in that order; a deleted one as it was."""
+        ...
 
     async def operator_uri(self, pool: Pool) -> SecretStr:
         """The pool's signer URI, unsealed. Raises `NotFound` or `IdentityError`."""
@@ -571,7 +574,9 @@ class TradeAction(Protocol):
     Pure. Raises `TradeError` for a payload that does not fit, before anything is queued.
     """
 
-    def __call__(self, metadata: Any, pool: Pool, payload: Mapping[str, Any]) -> Sequence[bytes]: ...
+    def __call__(
+        self, metadata: Any, pool: Pool, payload: Mapping[str, Any]
+    ) -> Sequence[bytes]: ...
 
 
 # --- services ------------------------------------------------------------------------------------

@@ -1,1 +1,44 @@
 """The stock plugin `sqlite_inventory`: its hooks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from prbkit.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    import click
+    from pydantic import SecretStr
+
+    from prbkit.identity import Identity
+    from prbkit.interfaces import Inventory
+    from prbkit.settings import Settings
+
+
+@hookimpl
+def prbkit_inventory(
+    url: str,
+    identity: Identity,
+    settings: Settings,
+    account_of: Callable[[SecretStr], Awaitable[bytes]],
+) -> Inventory | None:
+    scheme, _, path = url.partition(":")
+    if scheme != "sqlite":
+        return None
+    from pathlib import Path
+
+    from .inventory import SqliteInventory
+
+    return SqliteInventory(
+        Path(settings.data_dir) / path.removeprefix("//"),
+        identity=identity,
+        account_of=account_of,
+    )
+
+
+@hookimpl
+def prbkit_commands(group: click.Group) -> None:
+    from .commands import add_commands
+
+    add_commands(group)
