@@ -51,7 +51,8 @@ class RedisQueue:
         self, url: str, *, name: str = "trade", lease: float = 60.0, history: int = 10_000
     ) -> None:
         self.url = _without_password(url)
-        self._redis = aioredis.from_url(
+        # redis-py's own types are unions of both of its protocols: of no help here.
+        self._redis: Any = aioredis.from_url(
             url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, decode_responses=False
         )
         self._keys = [f"prbkit:{{{name}}}:{key}" for key in scripts.KEYS]
@@ -69,16 +70,14 @@ class RedisQueue:
     @classmethod
     def from_url(cls, url: str) -> Self:
         """Make a queue from a Redis URL that may hold `lease`, `history` and `name`."""
-        parts = urlsplit(url)
+        parts, where = urlsplit(url), _without_password(url)
         options = dict(parse_qsl(parts.query))
         try:
             lease, history = float(options.pop("lease", 60)), int(options.pop("history", 10_000))
         except ValueError:
-            raise ConfigError(
-                "lease and history are numbers", where=_without_password(url)
-            ) from None
+            raise ConfigError("lease and history are numbers", where=where) from None
         if lease <= 0 or history < 1:
-            raise ConfigError("lease and history are above zero", where=_without_password(url))
+            raise ConfigError("lease and history are above zero", where=where)
         name = options.pop("name", "trade")
         plain = urlunsplit(parts._replace(query=urlencode(options)))
         return cls(plain, name=name, lease=lease, history=history)
@@ -115,8 +114,13 @@ class RedisQueue:
             except _NoGroup:
                 await self._make_group()
                 continue
+            except BaseException:
+                # Redis may have handed out entries whose answer was lost: read them again.
+                self._resumed[consumer] = b"0"
+                raise
             jobs = await self._load(entries)
-            if jobs or deadline <= loop.time():
+            resuming = self._resumed.get(consumer) is not None
+            if jobs or (deadline <= loop.time() and not resuming):
                 return jobs
 
     async def report(self, records: Sequence[JobRecord]) -> None:
@@ -246,6 +250,8 @@ class RedisQueue:
                 raise
 
     async def _ask(self, command: Callable[[], Awaitable[T]]) -> T:
+        task = asyncio.current_task()
+        cancelled = task.cancelling() if task else 0
         try:
             return await command()
         except ResponseError as error:
@@ -256,6 +262,10 @@ class RedisQueue:
             raise QueueError(
                 f"Redis cannot be reached: {error}", where=self.url, hint="is the server running?"
             ) from error
+        finally:
+            # redis-py swallows a cancellation that meets one of its own timeouts.
+            if task and task.cancelling() > cancelled:
+                raise asyncio.CancelledError
 
 
 class _NoGroup(Exception):  # noqa: N818
@@ -264,4 +274,4 @@ class _NoGroup(Exception):  # noqa: N818
 
 def _without_password(url: str) -> str:
     parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))

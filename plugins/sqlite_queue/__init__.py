@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 from prbkit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from prbkit.interfaces import TradeQueue
     from prbkit.settings import Settings
+
+
+@hookimpl
+def prbkit_schemes() -> Mapping[str, Sequence[str]]:
+    return {"trade_queue": ["sqlite"]}
 
 
 @hookimpl

@@ -163,7 +163,7 @@ class SqliteQueue:
         found = dict(rows)
         return {state: found.get(state.value, 0) for state in JobState}
 
-    def _claim(self, db: sqlite3.Connection, consumer: str, limit: int) -> list[TradeJob]:
+    def _claim(self, db: sqlite3.Connection, consumer: str, limit: int) -> Sequence[TradeJob]:
         now = time.time()
         # Only rows that have used up a third of their lease are written again.
         db.execute(

@@ -196,9 +196,8 @@ class TradeQueueContract:
             assert sorted(each.key for each in taken) == sorted(each.key for each in jobs)
 
     def test_it_behaves_as_the_model(self, make_queue: MakeQueue) -> None:
-        run_state_machine_as_test(
-            lambda: _Machine(make_queue, uuid.uuid4().hex), settings=self.machine_settings
-        )
+        machine: Any = lambda: _Machine(make_queue, uuid.uuid4().hex)  # noqa: E731
+        run_state_machine_as_test(machine, settings=self.machine_settings)
 
 
 class _Machine(RuleBasedStateMachine):
@@ -217,7 +216,8 @@ class _Machine(RuleBasedStateMachine):
         self.queues = {name: self.run(_opened(self.make(space))) for name in "xy"}
 
     def run(self, awaitable: Awaitable[T]) -> T:
-        return self.runner.run(_value(awaitable))
+        result: T = self.runner.run(_value(awaitable))
+        return result
 
     def teardown(self) -> None:
         for queue in self.queues.values():
