@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from prbkit.settings import Settings
 
 __all__ = [
-    "BlobStore",
     "Block",
+    "BlobStore",
     "Caller",
     "ChainInfo",
     "ChainSource",
@@ -142,6 +142,14 @@ class ChainSource(Lifetime, Protocol):
 
     url: str
     role: Role
+
+    def views(self) -> Sequence[ChainSource]:
+        """One source for each endpoint, which asks that endpoint alone; the well ones first.
+
+        For who must know whose answer it is (to refuse a node that lies). A source of one
+        endpoint may give itself. Views share their source's life.
+        """
+        ...
 
     async def chain(self) -> ChainInfo: ...
 

@@ -74,7 +74,7 @@ class LmdbStore:
             raise ConfigError(
                 f"{url!r} is not a store's URL", hint="write lmdb:PATH or lmdb:PATH?mode=ro"
             )
-        return cls(Path(data_dir) / path, url=url, read_only=mode == "ro")
+        return cls(data_dir / Path(path).expanduser(), url=url, read_only=mode == "ro")
 
     # --- life ---
 
