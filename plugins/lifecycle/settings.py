@@ -1,0 +1,56 @@
+"""The section ``[lifecycle]`` of the settings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from prbkit.settings import Section
+
+__all__ = ["LifecycleSettings"]
+
+
+class LifecycleSettings(Section):
+    """How workers are kept. Durations are seconds, sizes bytes."""
+
+    config_mode: bool = False
+    """Serve the inventory's calls alone; run no worker."""
+    sync_only: bool = False
+    """Bring every worker up to date and do nothing on chain."""
+    runners: Literal["processes", "inline"] = "processes"
+    """Run workers in child processes, or in the process of the manager itself."""
+    runner_max_workers: int = Field(default=150, ge=1)
+
+    rpc_timeout: float = Field(default=8.0, gt=0)
+    blob_timeout: float = Field(default=150.0, gt=0)
+    keep_alive: bool = True
+    keep_alive_timeout: float = Field(default=15.0, gt=0)
+    poll_interval: float = Field(default=3.0, gt=0)
+    """Between looks at a worker that has nothing to do."""
+    retry_first: float = Field(default=2.0, gt=0)
+    retry_most: float = Field(default=120.0, gt=0)
+    """The wait after an error, doubled each time from the first to the most."""
+
+    budget_bytes: int = Field(default=8 * 2**20, ge=2**16, le=90 * 2**20)
+    """Most bytes of one request to a worker; halved for a worker that cannot take them."""
+    cache_bytes: int = Field(default=256 * 2**20, ge=0)
+    cache_blobs: int = Field(default=5000, ge=0)
+    cache_age: float = Field(default=1800.0, gt=0)
+    """What a runner keeps of the blobs that its workers share."""
+    relay_slack: int = Field(default=60, ge=0)
+    para_slack: int = Field(default=15, ge=0)
+    """Blocks that a data provider may be behind its chain and still count as caught up."""
+
+    attestation: Literal["auto", "ias", "dcap", "none"] = "auto"
+    """What pRuntime attests itself with; `auto` asks it what it can."""
+    skip_ra: bool = False
+    """Initialise pRuntime without remote attestation (development chains take that)."""
+    min_score: int = Field(default=50, ge=0)
+    enforce_min_score: bool = False
+    """Register again while the benchmark's score is below `min_score`."""
+    egress_limit: int = Field(default=100, ge=1, le=1000)
+    """Most messages of one worker in one trade job."""
+    job_retry_first: float = Field(default=12.0, gt=0)
+    job_retry_most: float = Field(default=600.0, gt=0)
+    """The wait before a failed trade job is tried once more, doubled each time."""
