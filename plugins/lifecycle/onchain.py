@@ -28,7 +28,7 @@ COOLING_DOWN = "WorkerCoolingDown"
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A worker's session: `account` 32 bytes, `v` and `ve` fixed point 64.64, `stake` base units."""
+    """A session: `account` 32 bytes, `v` and `ve` fixed point 64.64, `stake` in base units."""
 
     account: bytes
     state: str

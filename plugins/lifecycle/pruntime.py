@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import aiohttp
 import orjson
@@ -36,8 +36,8 @@ __all__ = [
     "BlockFeed",
     "Feed",
     "HeaderFeed",
-    "ParaFeed",
     "PRuntime",
+    "ParaFeed",
     "RelayFeed",
     "TooBig",
 ]
@@ -125,9 +125,7 @@ class PRuntime:
         """Registration info and attestation, for an operator account (32 bytes)."""
         request = GetRuntimeInfoRequest(force_refresh_ra=refresh, encoded_operator=operator)
         # A fresh attestation goes to Intel and back inside the worker.
-        return await self._prpc(
-            "GetRuntimeInfo", request, InitRuntimeResponse, self._blob_timeout
-        )
+        return await self._prpc("GetRuntimeInfo", request, InitRuntimeResponse, self._blob_timeout)
 
     async def get_egress(self) -> bytes:
         """SCALE EgressMessages."""
@@ -302,7 +300,7 @@ def _message_of(text: str) -> str:
             value = value.get("message", value.get("payload"))
         if not isinstance(value, str):
             break
-        text = cast("str", value)
+        text = value
     return text.strip()
 
 

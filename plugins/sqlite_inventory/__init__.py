@@ -26,12 +26,10 @@ def prbkit_inventory(
     scheme, _, path = url.partition(":")
     if scheme != "sqlite":
         return None
-    from pathlib import Path
-
     from .inventory import SqliteInventory
 
     return SqliteInventory(
-        Path(settings.data_dir) / path.removeprefix("//"),
+        settings.data_path(path.removeprefix("//")),
         identity=identity,
         account_of=account_of,
     )

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from prbkit.errors import CodecError, InventoryError
 from prbkit.interfaces import PoolSpec, Ref, WorkerSpec
-from prbkit.scale.ss58 import ss58_decode
+from prbkit.scale import ss58
 
 __all__ = ["check_pool", "check_ref", "check_worker", "owner_account"]
 
@@ -66,14 +66,14 @@ def owner_account(address: str) -> bytes | None:
     if not address:
         return None
     try:
-        _, account = ss58_decode(address)
+        account = ss58.decode(address).payload
     except CodecError as error:
         raise InventoryError(
             f"the owner {address!r} is no SS58 address", hint=error.message
         ) from error
     if len(account) != 32:
         raise InventoryError(f"the owner {address!r} is not an account of 32 bytes")
-    return bytes(account)
+    return account
 
 
 def _check_name(name: str | None) -> None:
