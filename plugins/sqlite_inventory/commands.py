@@ -72,7 +72,8 @@ class Stake(click.ParamType):  # type: ignore[type-arg]
             amount = Decimal(number.strip().replace("_", "")) * (PHA if unit else 1)
         except InvalidOperation:
             amount = Decimal(-1)
-        if rest or amount < 0 or amount != amount.to_integral_value():
+        whole = amount.is_finite() and amount == amount.to_integral_value()
+        if rest or not whole or not 0 <= amount < 2**128:
             self.fail(f"{value!r} is no stake: give base units, or '4000 PHA'", param, ctx)
         return int(amount)
 

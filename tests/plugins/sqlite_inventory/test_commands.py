@@ -72,7 +72,9 @@ def test_stakes_are_read(text: str, units: int) -> None:
     assert Stake().convert(text, None, None) == units
 
 
-@pytest.mark.parametrize("text", ["", "PHA", "-1", "1.5", "nan", "1e400 PHA PHA", "12 dollars"])
+@pytest.mark.parametrize(
+    "text", ["", "PHA", "-1", "inf", "1e400", "1.5", "nan", "1e400 PHA PHA", "12 dollars"]
+)
 def test_stakes_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         Stake().convert(text, None, None)

@@ -1,0 +1,94 @@
+"""``prbkit worker restart | refresh | kick``: orders to the lifecycle managers that are running."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["add_commands"]
+
+
+def add_commands(group: click.Group) -> None:
+    """Add to the group ``worker``, which the inventory's plugin may have made before."""
+    found = group.commands.get("worker")
+    if not isinstance(found, click.Group):
+        found = click.Group("worker", help="Work on the workers that the bridge keeps computing.")
+        group.add_command(found)
+    for command in (restart, refresh, kick):
+        found.add_command(command)
+
+
+def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.argument("workers", nargs=-1, required=True),
+        click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout."),
+        click.option(
+            "-c",
+            "--config",
+            type=click.Path(dir_okay=False, path_type=Path),
+            envvar="PRBKIT_CONFIG",
+            help="Settings file (TOML); also PRBKIT_CONFIG.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command(epilog="Example: prbkit worker restart w1 w2")
+@_arguments
+def restart(workers: tuple[str, ...], config: Path | None, as_json: bool) -> None:
+    """Begin again with WORKERS, named by name or uuid, from where their pRuntime is."""
+    _order("RestartWorker", workers, config, as_json)
+
+
+@click.command(epilog="Example: prbkit worker refresh w1")
+@_arguments
+def refresh(workers: tuple[str, ...], config: Path | None, as_json: bool) -> None:
+    """Begin again with WORKERS and register them with a fresh attestation."""
+    _order("RefreshRaAndRestartWorker", workers, config, as_json)
+
+
+@click.command(epilog="Example: prbkit worker kick w1")
+@_arguments
+def kick(workers: tuple[str, ...], config: Path | None, as_json: bool) -> None:
+    """Make the pRuntime of WORKERS exit, and leave them alone until they are restarted."""
+    _order("KickWorker", workers, config, as_json)
+
+
+def _order(method: str, names: tuple[str, ...], config: Path | None, as_json: bool) -> None:
+    from prbkit.cli.common import connect, echo_json, load_settings, run
+    from prbkit.wire import METHODS, to_json
+
+    async def work() -> list[dict[str, Any]]:
+        done: list[dict[str, Any]] = []
+        async with connect(load_settings(config)) as transport:
+            peers = {peer.peer_id for peer in transport.peers("lifecycle")}
+            missing = set(names)
+            for peer_id in sorted(peers):
+                listed = await transport.call(
+                    peer_id, "ListWorker", METHODS["ListWorker"].request()
+                )
+                known: list[Any] = listed.workers  # type: ignore[attr-defined]
+                ids = [worker.uuid for worker in known if missing & {worker.name, worker.uuid}]
+                if not ids:
+                    continue
+                order = METHODS[method].request(ids=ids)
+                answer = await transport.call(peer_id, method, order, timeout=30.0)
+                done.extend(to_json(state) for state in answer.worker_states)  # type: ignore[attr-defined]
+                for worker in known:
+                    missing -= {worker.name, worker.uuid}
+        if not peers:
+            raise click.ClickException("no lifecycle manager of this bridge is running")
+        if missing:
+            raise click.ClickException(f"no worker is called {', '.join(sorted(missing))}")
+        return done
+
+    states = run(work())
+    if as_json:
+        echo_json({"workers": states})
+        return
+    for state in states:
+        click.echo(f"{state['worker']['name']}: {state['status']} {state['lastMessage']}".rstrip())
