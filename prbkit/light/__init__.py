@@ -22,8 +22,8 @@ from prbkit.light.header import (
 )
 from prbkit.light.trie import (
     CHILD_PREFIX,
-    ChildChanges,
     Changes,
+    ChildChanges,
     ProofReader,
     Trie,
     ordered_root,

@@ -195,9 +195,7 @@ def read_proof(
 
 def ordered_root(items: Sequence[bytes], version: int = 0) -> bytes:
     """Return the trie root of {SCALE compact(index): item}, as of a block's extrinsics."""
-    return core.MerkleTrie(version).apply(
-        [(core.compact(i), item) for i, item in enumerate(items)]
-    )
+    return core.MerkleTrie(version).apply([(core.compact(i), item) for i, item in enumerate(items)])
 
 
 def _child_value(root: bytes) -> bytes | None:
