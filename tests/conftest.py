@@ -6,8 +6,19 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 _DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+# HYPOTHESIS_PROFILE picks one: `ci` repeats the same cases, `nightly` looks for new ones.
+_SLOW = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much]
+settings.register_profile(
+    "ci", max_examples=100, deadline=None, derandomize=True, suppress_health_check=_SLOW
+)
+settings.register_profile(
+    "nightly", max_examples=3000, deadline=None, suppress_health_check=_SLOW, print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 @pytest.fixture(scope="session")

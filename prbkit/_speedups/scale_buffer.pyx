@@ -49,6 +49,8 @@ cdef struct ScaleWriter:
     uint8_t *data
     Py_ssize_t size
     Py_ssize_t capacity
+    # Most values end before memory has to be asked for.
+    uint8_t small[256]
     int depth
     ScaleFrame frames[SCALE_MAX_DEPTH]
 
@@ -219,17 +221,24 @@ cdef bytes as_bytes(object data):
 
 
 cdef inline void writer_init(ScaleWriter *w) noexcept:
-    w.data = NULL
+    w.data = w.small
     w.size = 0
-    w.capacity = 0
+    w.capacity = sizeof(w.small)
     w.depth = 0
 
 
+cdef inline void writer_free(ScaleWriter *w) noexcept:
+    if w.data != w.small:
+        PyMem_Free(w.data)
+
+
 cdef int writer_grow(ScaleWriter *w, Py_ssize_t extra) except -1:
-    cdef Py_ssize_t capacity = max(w.size + extra, 2 * w.capacity, 128)
-    cdef void *data = PyMem_Realloc(w.data, capacity)
+    cdef Py_ssize_t capacity = max(w.size + extra, 2 * w.capacity)
+    cdef void *data = PyMem_Realloc(NULL if w.data == w.small else w.data, capacity)
     if data == NULL:
         raise MemoryError()
+    if w.data == w.small:
+        memcpy(data, w.small, w.size)
     w.data = <uint8_t *>data
     w.capacity = capacity
     return 0

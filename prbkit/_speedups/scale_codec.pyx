@@ -95,7 +95,7 @@ def encode_value(Registry registry not None, Py_ssize_t type_id, value):
     except MemoryError:
         raise CodecError(f"a value of type {type_id} does not fit the memory") from None
     finally:
-        PyMem_Free(w.data)
+        writer_free(&w)
 
 
 def prepare_plans(Registry registry not None):
@@ -197,7 +197,7 @@ def encode_compact(value):
         CompactPlan(16).encode(value, &w)
         return PyBytes_FromStringAndSize(<const char *>w.data, w.size)
     finally:
-        PyMem_Free(w.data)
+        writer_free(&w)
 
 
 def decode_compact(data, Py_ssize_t offset=0):

@@ -13,9 +13,6 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prbkit_plugins import keyring
-from prbkit_plugins.keyring.derive import junction_code, mini_secret
-from prbkit_plugins.keyring.uri import DEV_PHRASE, PASSWORD_VARIABLE, open_uri
 from pydantic import SecretStr
 
 from prbkit.errors import SignerError
@@ -25,6 +22,9 @@ from prbkit.testing.contracts.signer import (
     SignerContract,
     verify_signature,
 )
+from prbkit_plugins import keyring
+from prbkit_plugins.keyring.derive import junction_code, mini_secret
+from prbkit_plugins.keyring.uri import DEV_PHRASE, PASSWORD_VARIABLE, open_uri
 
 
 @pytest.fixture(scope="module")
