@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from prbkit.settings import Settings
 
 __all__ = [
-    "Block",
     "BlobStore",
+    "Block",
     "Caller",
     "ChainInfo",
     "ChainSource",

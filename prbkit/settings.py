@@ -85,6 +85,8 @@ class Settings(BaseModel):
     para: ChainSettings = ChainSettings()
     store: str = "lmdb:blobs"
     transport: str = "zmq+tcp://127.0.0.1:18888"
+    local_transport: str = "zmq+tcp://127.0.0.1:0"
+    """Where the child processes of this one listen."""
     boot_nodes: tuple[str, ...] = ()
     """Addresses of other processes of this bridge."""
     queue: str = "sqlite:queue.db"

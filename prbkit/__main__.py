@@ -1,0 +1,5 @@
+"""``python -m prbkit``."""
+
+from prbkit.cli import main
+
+main()
