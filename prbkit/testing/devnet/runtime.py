@@ -150,7 +150,7 @@ class Validity:
     propagate: bool = True
 
 
-class InvalidTransaction(Exception):  # noqa: N818 - the name the field knows it by
+class InvalidTransaction(Exception):
     """The runtime refuses an extrinsic (JSON-RPC error 1010).
 
     :param kind: the variant's name in ``InvalidTransaction``, or in ``UnknownTransaction``, whose
@@ -201,7 +201,7 @@ class InvalidTransaction(Exception):  # noqa: N818 - the name the field knows it
         return self.kind in ("Future", "ExhaustsResources")
 
 
-class UndecodableExtrinsic(Exception):  # noqa: N818 - a refusal, as InvalidTransaction
+class UndecodableExtrinsic(Exception):
     """Bytes that are no extrinsic of this runtime (JSON-RPC error 1002)."""
 
     code = 1002
