@@ -1,0 +1,41 @@
+# `make run` and `make test` need Python 3.11 or newer with its headers, a C compiler and make;
+# they set up everything else, and say what is missing.
+
+VENV ?= .venv
+BIN = $(VENV)/bin
+DEMO ?= --workers 3 --block-time 2
+
+.PHONY: help run test lint docs bench nightly venv clean
+
+help: ## show this
+	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /	/' | expand -t 12
+
+run: ## run the demo: a devnet, simulated workers and a whole bridge, with a live view
+	@tools/setup.sh $(VENV) ""
+	@$(BIN)/prbkit serve --demo $(DEMO)
+
+venv:
+	@tools/setup.sh $(VENV) dev
+
+test: venv ## run all tests
+	@tools/services.sh
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: venv ## ruff, mypy --strict, cython-lint
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/cython-lint prbkit/_speedups
+	@$(BIN)/mypy prbkit plugins
+
+docs: venv ## build the documentation, warnings are errors
+	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
+
+bench: venv ## run the benchmarks against their peers
+	@$(BIN)/python -m pytest tests/benchmarks -q --benchmark-only
+
+nightly: venv ## the tests with 20 times as many property cases
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest --timeout 3600 $(PYTEST_ARGS)
+
+clean: ## remove what builds and tests made
+	@rm -rf build dist docs/_build .venv .ci-venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	@find prbkit -name '*.so' -delete
