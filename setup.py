@@ -61,7 +61,11 @@ def _core() -> Extension:
         sources=[str(SPEEDUPS / "_core.pyx")],
         depends=[p for p in parts if not p.endswith("_core.pyx")] + headers,
         include_dirs=[str(SPEEDUPS)],
-        extra_compile_args=[*flags, "-fno-strict-aliasing", *shlex.split(os.environ.get("PRBKIT_CFLAGS", ""))],
+        extra_compile_args=[
+            *flags,
+            "-fno-strict-aliasing",
+            *shlex.split(os.environ.get("PRBKIT_CFLAGS", "")),
+        ],
         extra_link_args=shlex.split(os.environ.get("PRBKIT_LDFLAGS", "")),
         define_macros=[] if DEBUG else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
     )
@@ -75,7 +79,16 @@ setup(
     ],
     package_dir={"prbkit": "prbkit", "prbkit_plugins": "plugins"},
     package_data={
-        "prbkit": ["py.typed", "*.pyi", "_speedups/*.pyi", "_speedups/*.pxd", "wire/*.pyi", "wire/*.binpb", "wire/protos/*.proto", "wire/protos/prb/*.proto"],
+        "prbkit": [
+            "py.typed",
+            "*.pyi",
+            "_speedups/*.pyi",
+            "_speedups/*.pxd",
+            "wire/*.pyi",
+            "wire/*.binpb",
+            "wire/protos/*.proto",
+            "wire/protos/prb/*.proto",
+        ],
         "prbkit_plugins": ["py.typed", "*/static/*"],
     },
     ext_modules=[_core()],

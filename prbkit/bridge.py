@@ -137,7 +137,7 @@ class Bridge:
             started = time.monotonic()
             try:
                 with self.context.scope() as scope:
-                    await make(scope).run()  # type: ignore[arg-type]
+                    await make(scope).run()
                 reason = "it ended by itself"
             except* ConfigError as group:
                 raise _first(group) from None

@@ -312,6 +312,8 @@ class Transport(Lifetime, Protocol):
     peer_id: str
     roles: frozenset[str]
     chain_identity: str
+    on_peer: Callable[[Peer, bool], None] | None
+    """Called with each peer that is found (True) or lost (False); set by the bridge."""
 
     @property
     def address(self) -> str:

@@ -115,7 +115,7 @@ TABLE: Mapping[str, tuple[str, _Read]] = {
 
 REPLACED: Mapping[str, str] = {
     "PHALA_DATA_PROVIDER_BLOB_MAX_RANGE_COUNT": "segments end at justified blocks",
-    "PHALA_DATA_PROVIDER_BLOB_MAX_PARA_BLOCK_RANGE_COUNT": "requests are cut by bytes: lifecycle.budget_bytes",
+    "PHALA_DATA_PROVIDER_BLOB_MAX_PARA_BLOCK_RANGE_COUNT": "requests are cut by bytes",
     "PHALA_ENABLE_PARA_BATCH_SYNC": "blocks are always dispatched in batches by bytes",
     "PHALA_LRU_CACHE_DBUG_LOG_INTERVAL": "cache figures are metrics",
     "PHALA_LIFECYCLE_BLOB_QUEUE_SIZE": "requests for one blob are coalesced",

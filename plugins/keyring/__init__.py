@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 from prbkit.hookspecs import hookimpl
 
 if TYPE_CHECKING:
-    from prbkit.settings import Settings
     from pydantic import SecretStr
 
     from prbkit.interfaces import Signer
+    from prbkit.settings import Settings
 
 
 @hookimpl

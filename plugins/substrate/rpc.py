@@ -36,7 +36,7 @@ _MAX_TEXT = 400
 _MAX_EARLY = 64
 
 
-class Garbage(Exception):  # noqa: N818 (a fact about bytes; the adapter makes a SourceError of it)
+class Garbage(Exception):
     """A frame that is no JSON-RPC answer, or answers what was not asked."""
 
 

@@ -57,10 +57,11 @@ class Identity:
     alone; it cannot be pickled.
     """
 
-    __slots__ = ("_curve", "_key", "certificate", "peer_id")
+    __slots__ = ("_curve", "_key", "_root", "certificate", "peer_id")
 
-    def __init__(self, key: rsa.RSAPrivateKey) -> None:
+    def __init__(self, key: rsa.RSAPrivateKey, root: rsa.RSAPrivateKey | None = None) -> None:
         self._key = key
+        self._root = root or key
         public = public_key_der(key.public_key())
         read_public_key(public)  # our own key must be one that peers take
         self.peer_id: str = peer_id_of(public)
@@ -75,6 +76,21 @@ class Identity:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("an identity is not pickled: each process loads the key file itself")
+
+    def child(self) -> Self:
+        """Make an identity for another process of the same installation.
+
+        It has a peer id of its own, so that peers can tell the processes apart, opens what this
+        one sealed, and proves by `command_secret` that it may do what this one may.
+        """
+        return type(self)(
+            rsa.generate_private_key(public_exponent=65537, key_size=_BITS), self._root
+        )
+
+    @property
+    def command_secret(self) -> bytes:
+        """What only this identity and its children know, 32 bytes."""
+        return _derive(self._root, b"prbkit command secret v1")
 
     # --- files ---
 
@@ -209,7 +225,7 @@ class Identity:
         key = AESGCM.generate_key(256)
         nonce = os.urandom(_NONCE)
         head = _SEALED + self._fingerprint()
-        wrapped = self._key.public_key().encrypt(key, _OAEP)
+        wrapped = self._root.public_key().encrypt(key, _OAEP)
         return (
             head + wrapped + nonce + AESGCM(key).encrypt(nonce, plaintext, head + associated_data)
         )
@@ -217,7 +233,7 @@ class Identity:
     def unseal(self, sealed: bytes, associated_data: bytes = b"") -> bytes:
         """Decrypt what `seal` made. Raises `IdentityError`, whose message says nothing of it."""
         head_length = len(_SEALED) + _FINGERPRINT
-        wrapped_length = self._key.key_size // 8
+        wrapped_length = self._root.key_size // 8
         head = sealed[:head_length]
         if len(sealed) < head_length + wrapped_length + _NONCE + 16 or head[:1] != _SEALED:
             raise IdentityError("a sealed secret is damaged or of an unknown version")
@@ -229,7 +245,7 @@ class Identity:
             )
         at = head_length + wrapped_length
         try:
-            key = self._key.decrypt(sealed[head_length:at], _OAEP)
+            key = self._root.decrypt(sealed[head_length:at], _OAEP)
             return AESGCM(key).decrypt(
                 sealed[at : at + _NONCE], sealed[at + _NONCE :], head + associated_data
             )
@@ -240,16 +256,20 @@ class Identity:
 
     def _fingerprint(self) -> bytes:
         digest = hashes.Hash(hashes.SHA256())
-        digest.update(self.public_key)
+        digest.update(public_key_der(self._root.public_key()))
         return digest.finalize()[:_FINGERPRINT]
 
 
 def _derive_curve_key(key: rsa.RSAPrivateKey) -> X25519PrivateKey:
+    return X25519PrivateKey.from_private_bytes(_derive(key, b"prbkit curve25519 key v1"))
+
+
+def _derive(key: rsa.RSAPrivateKey, purpose: bytes) -> bytes:
+    """32 bytes that only the holder of the key can make, others for each purpose."""
     numbers = key.private_numbers()
     primes = sorted((numbers.p, numbers.q))
     material = b"".join(p.to_bytes((p.bit_length() + 7) // 8, "big") for p in primes)
-    kdf = HKDF(hashes.SHA256(), length=32, salt=None, info=b"prbkit curve25519 key v1")
-    return X25519PrivateKey.from_private_bytes(kdf.derive(material))
+    return HKDF(hashes.SHA256(), length=32, salt=None, info=purpose).derive(material)
 
 
 def _read_key(data: bytes) -> rsa.RSAPrivateKey:
