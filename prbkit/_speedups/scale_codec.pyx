@@ -51,13 +51,13 @@ cdef int check_end(ScaleReader *r, bint trailing) except -1:
     return 0
 
 
-cdef int check_offset(bytes raw, Py_ssize_t offset) except -1:
+cdef int check_offset(bytes raw, object offset) except -1:
     if not 0 <= offset <= PyBytes_GET_SIZE(raw):
         raise CodecError(f"offset {offset} lies outside of {PyBytes_GET_SIZE(raw)} bytes")
     return 0
 
 
-def decode_value(Registry registry not None, Py_ssize_t type_id, data, Py_ssize_t offset=0,
+def decode_value(Registry registry not None, Py_ssize_t type_id, data, offset=0,
                  bint trailing=False):
     """Decode one value of a type; (value, offset behind it)."""
     cdef ScaleReader r
@@ -73,7 +73,7 @@ def decode_value(Registry registry not None, Py_ssize_t type_id, data, Py_ssize_
     return value, r.pos - r.start
 
 
-def skip_value(Registry registry not None, Py_ssize_t type_id, data, Py_ssize_t offset=0):
+def skip_value(Registry registry not None, Py_ssize_t type_id, data, offset=0):
     """Return the offset behind one value of a type, which is checked as `decode_value` does."""
     cdef ScaleReader r
     cdef bytes raw = as_bytes(data)
@@ -200,7 +200,7 @@ def encode_compact(value):
         writer_free(&w)
 
 
-def decode_compact(data, Py_ssize_t offset=0):
+def decode_compact(data, offset=0):
     """Decode a compact; (value, offset behind it)."""
     cdef ScaleReader r
     cdef bytes raw = as_bytes(data)

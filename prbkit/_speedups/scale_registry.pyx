@@ -239,6 +239,8 @@ cdef class Registry:
             (<VariantPlan>plan).raw_calls = info.id == self.call_type
             for variant in info.variants:
                 self.fill_case(<VariantPlan>plan, <TypeVariant>variant, info.id)
+            if info.path == ("sp_runtime", "multiaddress", "MultiAddress"):
+                (<VariantPlan>plan).account = (<VariantPlan>plan).cases.get("Id")
         elif isinstance(plan, FieldsPlan):
             if info.code == KIND_TUPLE:
                 (<FieldsPlan>plan).plans = tuple([self.sketch(item) for item in info.items])

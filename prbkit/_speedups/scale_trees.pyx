@@ -310,11 +310,16 @@ cdef class VariantCase:
 
 @cython.final
 cdef class VariantPlan(TreePlan):
-    """An enum. With `raw_calls`, bytes stand for themselves once they prove to be one value."""
+    """An enum.
+
+    To encode, two take bytes too: the runtime's calls (`raw_calls`) bytes that prove to be one
+    call, and MultiAddress (`account` is its case Id) those of an account id.
+    """
 
     cdef PyObject *table[256]
     cdef dict cases
     cdef bint raw_calls
+    cdef VariantCase account
 
     def __cinit__(self):
         self.cases = {}
@@ -366,8 +371,11 @@ cdef class VariantPlan(TreePlan):
     cdef int encode(self, object value, ScaleWriter *w) except -1:
         cdef VariantCase case
         cdef int level = w.depth
-        if self.raw_calls and isinstance(value, (bytes, bytearray, memoryview)):
-            return self.splice(as_bytes(value), w)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            if self.raw_calls:
+                return self.splice(as_bytes(value), w)
+            if self.account is not None:
+                value = {self.account.name: value}
         if isinstance(value, str):
             name, payload = value, ()
         elif isinstance(value, dict) and len(value) == 1:

@@ -22,6 +22,8 @@ Option directly in an Option                    None or ``{'Some': inner}``
 BitVec                                          list of bool
 a call inside a value                           ``{pallet: {call: args}}``; to encode, also its
                                                 SCALE as bytes
+MultiAddress                                    ``{'Id': account}`` and so on; to encode, also
+                                                the account id as bytes
 ==============================================  ==============================================
 """
 

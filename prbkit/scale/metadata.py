@@ -107,6 +107,8 @@ class Metadata:
     def type_id(self, type: int | str) -> int:  # noqa: A002
         """Id of a type given by id or path; a path that names several types lists their ids."""
         if isinstance(type, int):
+            if not 0 <= type < len(self.types):
+                raise CodecError(f"the metadata has no type {type}")
             return type
         if self._paths is None:
             self._paths = _index_paths(self.types)
@@ -122,10 +124,7 @@ class Metadata:
 
     def type_info(self, type: int | str) -> TypeInfo:  # noqa: A002
         """What the metadata says of a type."""
-        type_id = self.type_id(type)
-        if not 0 <= type_id < len(self.types):
-            raise CodecError(f"the metadata has no type {type_id}")
-        return self.types[type_id]
+        return self.types[self.type_id(type)]
 
     def decode_value(self, type: int | str, data: Data, *, trailing: bool = False) -> Value:  # noqa: A002
         """Decode a value: `md.decode(type, data)`.
@@ -317,7 +316,7 @@ class Metadata:
             raise CodecError(f"no pallet has index {pallet_index}")
         for variant in self.variants(pallet.errors).values():
             if variant.index == number:
-                return pallet.name, variant.name, " ".join(map(str.strip, variant.docs)).strip()
+                return pallet.name, variant.name, " ".join(" ".join(variant.docs).split())
         raise CodecError(f"{pallet.name} has no error {number}")
 
 

@@ -102,10 +102,9 @@ def settle(md: Metadata, type_id: int, raw: bytes) -> None:
     """Decode and skip agree, and what can be decoded can be encoded."""
     try:
         value, end = md.decode_at(type_id, raw)
-    except CodecError as e:
-        with pytest.raises(CodecError):
+    except CodecError:
+        with pytest.raises(CodecError, match=r"at \$"):
             md.skip(type_id, raw)
-        assert "$" in str(e)
         return
     assert md.skip(type_id, raw) == end
     again = md.encode(type_id, value)
