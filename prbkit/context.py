@@ -139,7 +139,7 @@ class Context:
             task = self._made[name] = asyncio.create_task(self._open(make), name=f"open {name}")
         else:
             _discard(make)
-        return await asyncio.shield(task) 
+        return await asyncio.shield(task)
 
     async def _open(self, make: Awaitable[_L]) -> _L:
         thing = await make

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import time
-from typing import Any
 
 import sr25519
 
-from prbkit.scale import encode_compact
-from prbkit.testing.layouts import fixed, option, u32, u64, vec
+from prbkit import blobs
+from prbkit.testing.layouts import u64
 from prbkit.testing.messages import ENDPOINT_CONTENT, wrap_content
 from prbkit.wire import pruntime as rpc
 
@@ -25,30 +24,31 @@ def registration_info(
     public_key: bytes, genesis_hash: bytes, operator: bytes | None, para_id: int
 ) -> bytes:
     """SCALE WorkerRegistrationInfoV2."""
-    return b"".join(
-        (
-            u32.write(VERSION),
-            hashlib.blake2b(public_key, digest_size=16).digest(),
-            public_key,
-            public_key,
-            genesis_hash,
-            vec(u32).write(list(FEATURES)),
-            option(fixed(32)).write(operator),
-            u32.write(para_id),
-            u32.write(MAX_CONSENSUS_VERSION),
-        )
-    )
+    return blobs.WorkerRegistrationInfo(
+        version=VERSION,
+        machine_id=hashlib.blake2b(public_key, digest_size=16).digest(),
+        pubkey=public_key,
+        ecdh_pubkey=public_key,
+        genesis_block_hash=genesis_hash,
+        features=FEATURES,
+        operator=operator,
+        para_id=para_id,
+        max_consensus_version=MAX_CONSENSUS_VERSION,
+    ).encode()
 
 
-def attest(kind: str, runtime_info: bytes) -> Any:
+def attest(kind: str, runtime_info: bytes) -> rpc.Attestation:
     """The prpc Attestation: a missing report (``none``), or a DCAP quote without collateral."""
     if kind == "none":
-        report, provider = b"\x00", "root"
+        report, provider = None, "root"
     else:
         quote = b"simulated quote" + hashlib.blake2b(runtime_info, digest_size=32).digest()
-        report, provider = b"\x01\x01" + encode_compact(len(quote)) + quote + b"\x00", "dcap"
+        report, provider = blobs.SgxDcap(quote), "dcap"
     return rpc.Attestation(
-        version=1, provider=provider, encoded_report=report, timestamp=int(time.time())
+        version=1,
+        provider=provider,
+        encoded_report=blobs.encode_attestation_report(report),
+        timestamp=int(time.time()),
     )
 
 

@@ -10,7 +10,7 @@ import copy
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import sr25519
@@ -40,6 +40,9 @@ class _Life:
     operator: bytes | None
     skip_ra: bool
     synced_any: bool = False
+
+    def copy(self) -> _Life:
+        return replace(self, client=self.client.copy(), worker=copy.deepcopy(self.worker))
 
 
 class Core:
@@ -227,13 +230,13 @@ class Core:
 
     def take_checkpoint(self, request: Any = None) -> Any:
         with self._lock:
-            self._saved = copy.deepcopy(self._started())
-        return rpc.SyncedTo(synced_to=self._saved.client.next_block - 1)
+            self._saved = self._started().copy()
+            return rpc.SyncedTo(synced_to=self._saved.client.next_block - 1)
 
     def crash(self) -> None:
         """Come back as it was at its last checkpoint, or not initialized at all."""
         with self._lock:
-            self._life = copy.deepcopy(self._saved)
+            self._life = self._saved.copy() if self._saved else None
 
     # -------------------------------------------------------------------------------------------
 

@@ -7,19 +7,20 @@ does I/O. A refusal raises `Refused` and says which rule was broken.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prbkit.blobs import header_hash
-from prbkit.errors import JustificationError, PrbError, ProofError
+from prbkit.errors import CodecError, JustificationError, PrbError, ProofError
 from prbkit.light import (
     Header,
+    ProofReader,
     Trie,
     decode_authorities,
     read_proof,
     scheduled_change,
     verify_justification,
 )
-from prbkit.scale import decode_compact
+from prbkit.testing.layouts import blob
 from prbkit.testing.pruntime.keys import storage_prefix, twox_64_concat
 
 __all__ = ["LightClient", "Poisoned", "Refused"]
@@ -195,6 +196,14 @@ class LightClient:
         self.para_roots.pop(number)
         self.next_block = number + 1
 
+    def copy(self) -> LightClient:
+        """A second client in the same place."""
+        state = Trie(
+            self.state.items(),
+            [(name, self.state.items(child=name)) for name in self.state.children()],
+        )
+        return replace(self, state=state, para_roots=dict(self.para_roots))
+
     def load(self, number: int, state: Sequence[tuple[bytes, bytes]]) -> None:
         """Take a whole state instead of the blocks up to `number` (LoadChainState)."""
         if number == 0:
@@ -210,17 +219,19 @@ class LightClient:
 def _proven_authorities(root: bytes, proof: Sequence[bytes]) -> list[tuple[bytes, int]]:
     """The list under a relay state root: Grandpa.Authorities, or where it is proven absent the
     well-known key, whose value begins with a version byte."""
-    value = read_proof(root, proof, GRANDPA_AUTHORITIES)
+    reader = ProofReader(root, proof)
+    value = reader.get(GRANDPA_AUTHORITIES)
+    if value is not None:
+        return decode_authorities(value)
+    value = reader.get(WELL_KNOWN_AUTHORITIES)
     if value is None:
-        value = read_proof(root, proof, WELL_KNOWN_AUTHORITIES)
-        if value is None or value[:1] != b"\x01":
-            raise ProofError("no authorities are proven")
-        value = value[1:]
-    return list(decode_authorities(value))
+        raise ProofError("no authorities are proven")
+    return decode_authorities(value, versioned=True)
 
 
 def _unwrap(value: bytes) -> bytes:
-    length, offset = decode_compact(value)
-    if len(value) != offset + length:
-        raise Refused("The proven para head is not Bytes")
-    return value[offset:]
+    """The header inside of `Paras.Heads`' value, which is Bytes."""
+    try:
+        return blob.decode(value)
+    except CodecError as error:
+        raise Refused("The proven para head is not Bytes") from error

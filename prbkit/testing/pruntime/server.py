@@ -1,12 +1,13 @@
 """The HTTP side of a simulated pRuntime: prpc, and the older binary API.
 
-Sources of the shapes: protocol.md section 3. Work is done in a thread of its own, so that many
+Sources of the shapes: protocol.md section 3. Work is done in threads, so that many
 workers in one process answer while one verifies.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -59,7 +60,7 @@ class Server:
         self._methods = self.core.methods()
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
-        self._work = ThreadPoolExecutor(1, thread_name_prefix="pruntime")
+        self._work = ThreadPoolExecutor(4, thread_name_prefix="pruntime")
 
     async def start(self) -> None:
         app = web.Application(client_max_size=500 * MIB)
@@ -178,31 +179,35 @@ class _Garbage:
         return b"\xff\xff garbage"
 
 
-def _sync_header(body: bytes) -> Any:
-    headers, _ = blobs.split_sync_header_req(body)
-    return rpc.HeadersToSync(encoded_headers=headers)
+def _sync_header(body: bytes) -> Message:
+    headers, _ = blobs.decode_sync_header_req(body)
+    return rpc.HeadersToSync(encoded_headers=blobs.headers_to_sync(headers))
 
 
-def _sync_para_header(body: bytes) -> Any:
-    headers, proof = blobs.split_sync_para_header_req(body)
-    return rpc.ParaHeadersToSync(encoded_headers=headers, proof=proof)
+def _sync_para_header(body: bytes) -> Message:
+    headers, proof = blobs.decode_sync_para_header_req(body)
+    return rpc.ParaHeadersToSync(encoded_headers=blobs.encode_headers(headers), proof=proof)
 
 
-def _sync_combined_headers(body: bytes) -> Any:
-    relay, change, para, proof = blobs.split_sync_combined_headers_req(body)
+def _sync_combined_headers(body: bytes) -> Message:
+    relay, change, para, proof = blobs.decode_sync_combined_headers_req(body)
     return rpc.CombinedHeadersToSync(
-        encoded_relaychain_headers=relay,
-        authority_set_change=change,
-        encoded_parachain_headers=para,
+        encoded_relaychain_headers=blobs.headers_to_sync(relay),
+        authority_set_change=blobs.authority_set_change(*change) if change else None,
+        encoded_parachain_headers=blobs.encode_headers(para),
         proof=proof,
     )
 
 
-_BIN_REQUESTS = {
+def _dispatch_block(body: bytes) -> Message:
+    return rpc.Blocks(encoded_blocks=body)
+
+
+_BIN_REQUESTS: dict[str, Callable[[bytes], Message]] = {
     "sync_header": _sync_header,
     "sync_para_header": _sync_para_header,
     "sync_combined_headers": _sync_combined_headers,
-    "dispatch_block": lambda body: rpc.Blocks(encoded_blocks=body),
+    "dispatch_block": _dispatch_block,
 }
 
 

@@ -97,7 +97,7 @@ class Worker:
         now = int.from_bytes(read(NOW) or b"", "little")
         for message in _read_outbound(read(OUTBOUND)):
             if isinstance(message.sender, PalletOrigin) and message.destination == SYSTEM_TOPIC:
-                event = SYSTEM_EVENT.read(message.payload)
+                event = SYSTEM_EVENT.decode(message.payload)
                 if isinstance(event, HeartbeatChallenge):
                     self._challenged(event, number, now)
                 elif isinstance(event, WorkerEventWithKey) and event.pubkey == self.public_key:
@@ -157,6 +157,6 @@ def _read_outbound(value: bytes | None) -> list[Message]:
     if value is None:
         return []
     try:
-        return _MESSAGES.read(value)
+        return _MESSAGES.decode(value)
     except CodecError as error:
         raise CodecError(f"PhalaMq.OutboundMessages: {error.message}") from error
