@@ -2,23 +2,12 @@
 # both keep the chain of plans that led to where they are, so that an error can name the place
 # without a cost on the way.
 
-cimport cython
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.dict cimport PyDict_New, PyDict_SetItem
-from cpython.list cimport PyList_Append, PyList_New, PyList_SET_ITEM
-from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_FromUnsignedLongLong
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.mem cimport PyMem_Free, PyMem_Realloc
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_INCREF
-from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
-from cpython.unicode cimport PyUnicode_AsUTF8AndSize, PyUnicode_DecodeUTF8
-from libc.stdint cimport int64_t, uint8_t, uint16_t, uint32_t, uint64_t
+from cpython.unicode cimport PyUnicode_DecodeUTF8
+from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
-
-cdef extern from "Python.h":
-    object _PyLong_FromByteArray(
-        const unsigned char *data, size_t size, int little_endian, int is_signed
-    )
 
 cdef enum:
     # Containers within containers. Each makes one level of Python objects, so that a decoded
@@ -191,10 +180,9 @@ cdef inline Py_ssize_t reader_length(ScaleReader *r, Py_ssize_t floor) except -1
     if floor == 0:
         reader_charge_empty(r, low)
     elif low > <uint64_t>((r.end - r.pos) // floor):
+        claim = f"{low} items of at least {floor} bytes claimed, {r.end - r.pos} bytes left"
         r.pos = p
-        return reader_fail(
-            r, f"{low} items of at least {floor} bytes claimed, {r.end - r.pos} bytes left"
-        )
+        return reader_fail(r, claim)
     return <Py_ssize_t>low
 
 

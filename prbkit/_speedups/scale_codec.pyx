@@ -1,5 +1,11 @@
 # What Python calls: whole values in and out, and a block's events.
 
+cimport cython
+from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.list cimport PyList_Append
+from cpython.object cimport PyObject
+from libc.stdint cimport uint8_t
+
 
 @cython.final
 cdef class Event:

@@ -1,5 +1,15 @@
 # Plans of the types that hold no others: integers, compacts, bool, text, bytes, bits.
 
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_AsUnsignedLongLong, PyLong_FromUnsignedLongLong
+from libc.stdint cimport uint8_t, uint32_t, uint64_t
+
+cdef extern from "Python.h":
+    object _PyLong_FromByteArray(
+        const unsigned char *data, size_t size, int little_endian, int is_signed
+    )
+
 
 cdef class ScalePlan:
     """How one type is decoded, encoded and skipped, without a look at the metadata.
@@ -12,6 +22,8 @@ cdef class ScalePlan:
     cdef readonly Py_ssize_t floor
     cdef readonly Py_ssize_t fixed
     cdef int measured
+    # Structs, tuples and arrays within each other, down to where a value may end.
+    cdef int height
 
     def __cinit__(self):
         self.floor = 1

@@ -1,5 +1,9 @@
 # Reads runtime metadata, versions 14 and 15, straight from its bytes.
 
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from libc.stdint cimport uint8_t, uint64_t
+
 cdef tuple HASHERS = (
     "Blake2_128", "Blake2_256", "Blake2_128Concat",
     "Twox128", "Twox256", "Twox64Concat", "Identity",
@@ -165,18 +169,18 @@ cdef class MetadataReader:
         return docs
 
     cdef int skip_texts(self) except -1:
-        cdef Py_ssize_t i, count = reader_length(&self.r, 1)
-        for i in range(count):
+        cdef Py_ssize_t _i, count = reader_length(&self.r, 1)
+        for _i in range(count):
             reader_take(&self.r, reader_length(&self.r, 1))
         return 0
 
     cdef tuple names(self):
-        cdef Py_ssize_t i, count = reader_length(&self.r, 1)
-        return tuple([self.name() for i in range(count)])
+        cdef Py_ssize_t count = reader_length(&self.r, 1)
+        return tuple([self.name() for _i in range(count)])
 
     cdef tuple ids(self):
-        cdef Py_ssize_t i, count = reader_length(&self.r, 1)
-        return tuple([self.id() for i in range(count)])
+        cdef Py_ssize_t count = reader_length(&self.r, 1)
+        return tuple([self.id() for _i in range(count)])
 
     cdef TypeField field(self):
         cdef TypeField field = TypeField()
@@ -187,8 +191,8 @@ cdef class MetadataReader:
         return field
 
     cdef tuple fields(self):
-        cdef Py_ssize_t i, count = reader_length(&self.r, 4)
-        return tuple([self.field() for i in range(count)])
+        cdef Py_ssize_t count = reader_length(&self.r, 4)
+        return tuple([self.field() for _i in range(count)])
 
     cdef TypeVariant variant(self):
         cdef TypeVariant variant = TypeVariant()
@@ -200,12 +204,12 @@ cdef class MetadataReader:
 
     cdef TypeInfo type_info(self):
         cdef TypeInfo info = TypeInfo()
-        cdef Py_ssize_t i, count
+        cdef Py_ssize_t _i, count
         info.id = self.id()
         info.path = self.names()
         count = reader_length(&self.r, 2)
         params = []
-        for i in range(count):
+        for _i in range(count):
             name = self.name()
             params.append((name, self.id_or_none()))
         info.params = tuple(params)
@@ -216,7 +220,7 @@ cdef class MetadataReader:
             info.fields = self.fields()
         elif info.code == KIND_VARIANT:
             count = reader_length(&self.r, 4)
-            info.variants = tuple([self.variant() for i in range(count)])
+            info.variants = tuple([self.variant() for _i in range(count)])
         elif info.code == KIND_SEQUENCE or info.code == KIND_COMPACT:
             info.item = self.id()
         elif info.code == KIND_ARRAY:
@@ -247,13 +251,13 @@ cdef class MetadataReader:
     cdef StorageItem storage_item(self, Registry registry):
         cdef StorageItem item = StorageItem()
         cdef TypeInfo key
-        cdef Py_ssize_t i, count, key_id
+        cdef Py_ssize_t count, key_id
         item.name = self.name()
         item.modifier = MODIFIERS[self.choice(3, "storage modifier")]
         item.hashers = item.keys = ()
         if self.choice(2, "storage entry type"):
             count = reader_length(&self.r, 1)
-            item.hashers = tuple([HASHERS[self.choice(7, "storage hasher")] for i in range(count)])
+            item.hashers = tuple([HASHERS[self.choice(7, "storage hasher")] for _i in range(count)])
             key_id = self.id()
             key = registry.type_at(key_id)
             # One hasher takes the whole key; several take the members of a tuple, one each.
@@ -280,20 +284,20 @@ cdef class MetadataReader:
         cdef Pallet pallet = Pallet()
         cdef StorageItem item
         cdef Constant constant
-        cdef Py_ssize_t i, count
+        cdef Py_ssize_t _i, count
         pallet.name = self.name()
         pallet.storage = {}
         pallet.constants = {}
         if self.flag():
             pallet.prefix = self.name()
             count = reader_length(&self.r, 6)
-            for i in range(count):
+            for _i in range(count):
                 item = self.storage_item(registry)
                 pallet.storage[item.name] = item
         pallet.calls = self.id_or_none()
         pallet.events = self.id_or_none()
         count = reader_length(&self.r, 4)
-        for i in range(count):
+        for _i in range(count):
             constant = self.constant()
             pallet.constants[constant.name] = constant
         pallet.errors = self.id_or_none()
@@ -311,11 +315,11 @@ cdef class MetadataReader:
 
     cdef RuntimeMethod method(self):
         cdef RuntimeMethod method = RuntimeMethod()
-        cdef Py_ssize_t i, count
+        cdef Py_ssize_t _i, count
         method.name = self.name()
         count = reader_length(&self.r, 2)
         inputs = []
-        for i in range(count):
+        for _i in range(count):
             name = self.name()
             inputs.append((name, self.id()))
         method.inputs = tuple(inputs)
@@ -325,24 +329,24 @@ cdef class MetadataReader:
 
     cdef dict runtime_apis(self):
         cdef RuntimeMethod method
-        cdef Py_ssize_t i, j, methods, count = reader_length(&self.r, 3)
+        cdef Py_ssize_t _i, _j, methods, count = reader_length(&self.r, 3)
         apis = {}
-        for i in range(count):
+        for _i in range(count):
             api = self.name()
             apis[api] = {}
             methods = reader_length(&self.r, 4)
-            for j in range(methods):
+            for _j in range(methods):
                 method = self.method()
                 apis[api][method.name] = method
             self.skip_texts()
         return apis
 
     cdef int skip_custom(self) except -1:
-        cdef Py_ssize_t i, count
-        for i in range(3):
+        cdef Py_ssize_t _i, count
+        for _i in range(3):
             self.id()
         count = reader_length(&self.r, 3)
-        for i in range(count):
+        for _i in range(count):
             self.name()
             self.id()
             self.blob()
@@ -351,14 +355,14 @@ cdef class MetadataReader:
     cdef MetadataParts parts(self, int version):
         cdef MetadataParts parts = MetadataParts()
         cdef Pallet pallet
-        cdef Py_ssize_t i, count
+        cdef Py_ssize_t _i, count
         parts.version = version
         parts.raw = self.raw
         parts.registry = self.types()
         parts.pallets = {}
         parts.apis = {}
         count = reader_length(&self.r, 7)
-        for i in range(count):
+        for _i in range(count):
             pallet = self.pallet(parts.registry, version)
             parts.pallets[pallet.name] = pallet
         if version == 14:
@@ -375,7 +379,7 @@ cdef class MetadataReader:
             parts.signature_type = self.id()
             self.id()
         count = reader_length(&self.r, 3)
-        parts.extensions = tuple([self.extension() for i in range(count)])
+        parts.extensions = tuple([self.extension() for _i in range(count)])
         self.id()
         if version >= 15:
             parts.apis = self.runtime_apis()

@@ -1,5 +1,7 @@
 # The types of a runtime's metadata, and the making of plans from them.
 
+cimport cython
+
 cdef enum:
     KIND_COMPOSITE = 0
     KIND_VARIANT = 1
@@ -95,10 +97,10 @@ cdef class Docs:
 
     cdef tuple lines(self):
         cdef ScaleReader r
-        cdef Py_ssize_t count, i
+        cdef Py_ssize_t count
         reader_init(&r, self.raw, self.offset)
         count = reader_length(&r, 1)
-        return tuple([reader_text(&r) for i in range(count)])
+        return tuple([reader_text(&r) for _i in range(count)])
 
 
 @cython.final

@@ -1,5 +1,14 @@
 # Plans of the types that hold others: sequences, arrays, tuples, structs, options, variants.
 
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
+from cpython.dict cimport PyDict_New, PyDict_SetItem
+from cpython.list cimport PyList_Append, PyList_New, PyList_SET_ITEM
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_INCREF
+from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
+from libc.stdint cimport uint8_t
+
 cdef enum:
     SCALE_MEASURING = 1
     SCALE_MEASURED = 2
@@ -26,6 +35,8 @@ cdef class TreePlan(ScalePlan):
             raise CodecError(f"types of the metadata nest deeper than {SCALE_MAX_DEPTH} levels")
         self.measured = SCALE_MEASURING
         self.add_up(depth + 1)
+        if self.height > SCALE_MAX_DEPTH:
+            raise CodecError(f"types of the metadata nest deeper than {SCALE_MAX_DEPTH} levels")
         self.measured = SCALE_MEASURED
         return 0
 
@@ -128,6 +139,7 @@ cdef class ArrayPlan(SequencePlan):
 
     cdef int add_up(self, int depth) except -1:
         self.item.measure(depth)
+        self.height = self.item.height + 1
         self.floor = size_times(self.item.floor, self.count)
         if self.item.fixed >= 0:
             self.fixed = size_times(self.item.fixed, self.count)
@@ -145,6 +157,7 @@ cdef class FieldsPlan(TreePlan):
         self.floor = 0
         for part in self.plans:
             part.measure(depth)
+            self.height = max(self.height, part.height + 1)
             self.floor = min(self.floor + part.floor, SCALE_ENDLESS)
             fixed = -1 if fixed < 0 or part.fixed < 0 else min(fixed + part.fixed, SCALE_ENDLESS)
         self.fixed = fixed
