@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from prbkit.errors import ConfigError, QueueError
@@ -28,8 +28,6 @@ except ImportError as error:
     ) from error
 
 __all__ = ["RedisQueue"]
-
-T = TypeVar("T")
 
 GROUP = "traders"
 TIMEOUT = 10.0
@@ -83,7 +81,7 @@ class RedisQueue:
         return cls(plain, name=name, lease=lease, history=history)
 
     async def open(self) -> None:
-        await self._ask(lambda: self._redis.ping())
+        await self._ask(self._redis.ping)
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -98,8 +96,8 @@ class RedisQueue:
     async def put(self, job: TradeJob) -> bool:
         """Queue a job; False where its key is known."""
         record = JobRecord(job=job, state=JobState.QUEUED, updated_at=job.created_at)
-        args = [job.key, dump_record(record), JobState.QUEUED.value]
-        return bool(await self._ask(lambda: self._put(keys=self._keys, args=args)))
+        args: list[Any] = [job.key, dump_record(record), JobState.QUEUED.value]
+        return bool(await self._ask(self._put, keys=self._keys, args=args))
 
     async def take(self, consumer: str, limit: int, wait: float) -> Sequence[TradeJob]:
         """Take up to `limit` jobs; see `TradeQueue.take`."""
@@ -132,7 +130,7 @@ class RedisQueue:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for record in records:
                     state, final = record.state.value, "1" if record.state.final else "0"
-                    args = [record.job.key, dump_record(record), state, final]
+                    args: list[Any] = [record.job.key, dump_record(record), state, final]
                     await self._report(
                         keys=self._keys, args=[*args, self._history, GROUP], client=pipe
                     )
@@ -144,7 +142,7 @@ class RedisQueue:
                 self._held.pop(record.job.key, None)
 
     async def get(self, key: str) -> JobRecord | None:
-        data = await self._ask(lambda: self._redis.hget(self._records, key))
+        data = await self._ask(self._redis.hget, self._records, key)
         return None if data is None else load_record(data)
 
     async def list(
@@ -154,20 +152,17 @@ class RedisQueue:
         found: list[JobRecord] = []
         start = 0
         while len(found) < limit:
-            at, end = start, start + PAGE - 1
-            keys = await self._ask(
-                lambda at=at, end=end: self._redis.zrevrange(self._index, at, end)
-            )
+            keys = await self._ask(self._redis.zrevrange, self._index, start, start + PAGE - 1)
             if not keys:
                 break
             start += len(keys)
-            data = await self._ask(lambda keys=keys: self._redis.hmget(self._records, keys))
+            data = await self._ask(self._redis.hmget, self._records, keys)
             records = [load_record(item) for item in data if item is not None]
             found += [record for record in records if states is None or record.state in states]
         return found[:limit]
 
     async def counts(self) -> Mapping[JobState, int]:
-        found = await self._ask(lambda: self._redis.hgetall(self._counts))
+        found = await self._ask(self._redis.hgetall, self._counts)
         return {state: int(found.get(state.value.encode(), 0)) for state in JobState}
 
     async def _entries(self, consumer: str, limit: int, block: float) -> Sequence[Any]:
@@ -180,9 +175,13 @@ class RedisQueue:
             if entries:
                 return entries
         claimed = await self._ask(
-            lambda: self._redis.xautoclaim(
-                self._jobs, GROUP, consumer, int(self._lease * 1000), "0-0", count=limit
-            )
+            self._redis.xautoclaim,
+            self._jobs,
+            GROUP,
+            consumer,
+            int(self._lease * 1000),
+            "0-0",
+            count=limit,
         )
         return claimed[1] or await self._read(consumer, b">", limit, block)
 
@@ -192,9 +191,12 @@ class RedisQueue:
         """XREADGROUP; `block` in seconds, 0 not to wait."""
         milliseconds = int(block * 1000) or None
         answer = await self._ask(
-            lambda: self._redis.xreadgroup(
-                GROUP, consumer, {self._jobs: after}, count=limit, block=milliseconds
-            )
+            self._redis.xreadgroup,
+            GROUP,
+            consumer,
+            {self._jobs: after},
+            count=limit,
+            block=milliseconds,
         )
         if not answer:
             return ()
@@ -211,12 +213,12 @@ class RedisQueue:
         fresh = [(entry, key) for entry, key in named if self._held.get(key) != entry]
         if not fresh:
             return ()
-        data = await self._ask(lambda: self._redis.hmget(self._records, [key for _, key in fresh]))
+        data = await self._ask(self._redis.hmget, self._records, [key for _, key in fresh])
         jobs: list[TradeJob] = []
         for (entry, key), item in zip(fresh, data, strict=True):
             if item is None or (record := load_record(item)).state.final:
-                await self._ask(lambda entry=entry: self._redis.xack(self._jobs, GROUP, entry))
-                await self._ask(lambda entry=entry: self._redis.xdel(self._jobs, entry))
+                await self._ask(self._redis.xack, self._jobs, GROUP, entry)
+                await self._ask(self._redis.xdel, self._jobs, entry)
             else:
                 self._held[key] = entry
                 jobs.append(record.job)
@@ -231,29 +233,23 @@ class RedisQueue:
         entries = list(self._held.values())
         for at in range(0, len(entries), PAGE):
             page = entries[at : at + PAGE]
-            await self._ask(
-                lambda page=page: self._redis.xclaim(
-                    self._jobs, GROUP, consumer, 0, page, justid=True
-                )
-            )
+            await self._ask(self._redis.xclaim, self._jobs, GROUP, consumer, 0, page, justid=True)
 
     async def _make_group(self) -> None:
         """Make the consumer group where Redis has none (the first start, or it lost its data)."""
         self._held.clear()
         self._resumed.clear()
         try:
-            await self._ask(
-                lambda: self._redis.xgroup_create(self._jobs, GROUP, id="0", mkstream=True)
-            )
+            await self._ask(self._redis.xgroup_create, self._jobs, GROUP, id="0", mkstream=True)
         except QueueError as error:
             if "BUSYGROUP" not in str(error):
                 raise
 
-    async def _ask(self, command: Callable[[], Awaitable[T]]) -> T:
+    async def _ask(self, command: Callable[..., Awaitable[Any]], *args: Any, **options: Any) -> Any:
         task = asyncio.current_task()
         cancelled = task.cancelling() if task else 0
         try:
-            return await command()
+            return await command(*args, **options)
         except ResponseError as error:
             if str(error).startswith("NOGROUP"):
                 raise _NoGroup from None
@@ -268,7 +264,7 @@ class RedisQueue:
                 raise asyncio.CancelledError
 
 
-class _NoGroup(Exception):  # noqa: N818
+class _NoGroup(Exception):
     """Redis has no such stream or group."""
 
 

@@ -1,0 +1,273 @@
+"""The trader's heart: what one signing account does, as plain decisions without I/O.
+
+A lane holds an account's jobs in the order they came, cuts them into batches, chooses nonces,
+and follows each signed extrinsic (an `Intent`) through the finalized blocks of its era::
+
+    job ──add──▶ pending ──next_batch──▶ being signed ──signed──▶ open ──close──▶ ended
+                    ▲                        │                      │
+                    └───────put_back─────────┘        era is over and no block held it: `expired`,
+                                                      and its jobs may be added again
+
+The law it keeps: a job is in one place only, and leaves `open` in two ways alone: a finalized
+block holds the extrinsic, or every finalized block that could have held it was looked at and none
+did (`Intent.seen_to`). What a node's pool says moves nothing. An extrinsic with a mortal era is
+valid in the blocks birth + 1 … death - 1, where death = birth + period (`sp_runtime::generic::
+Era`): later, another block's hash is signed, so its signature no longer holds.
+
+The order of jobs is kept for each account they act for (`real`); batches with different ones
+may overtake each other.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from prbkit.interfaces import TradeJob
+
+__all__ = ["Batch", "Entry", "Intent", "Item", "Lane", "Limits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What bounds a lane: see `TraderSettings`."""
+
+    batch_calls: int = 100
+    batch_age: float = 6.0
+    max_in_flight: int = 4
+    resubmit_after: float = 12.0
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A job that waits to be signed.
+
+    `order` numbers jobs as they came and stays the same when they are signed again; `since` is
+    when it was added (clock of the caller); `solo` keeps it out of batches with others.
+    """
+
+    job: TradeJob
+    calls: tuple[bytes, ...]
+    real: bytes | None
+    order: int
+    since: float
+    attempt: int = 1
+    solo: bool = False
+    spec_version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What goes into one extrinsic: jobs of one `real`, in order."""
+
+    entries: tuple[Entry, ...]
+    real: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A job's share of an intent: how many of its calls are this job's."""
+
+    job: TradeJob
+    calls: int
+    order: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A signed extrinsic. It can be in the blocks birth + 1 … death - 1 and in no other."""
+
+    account: bytes
+    nonce: int
+    hash: bytes
+    extrinsic: bytes
+    birth: int
+    death: int
+    real: bytes | None
+    items: tuple[Item, ...]
+
+    @property
+    def calls(self) -> int:
+        return sum(item.calls for item in self.items)
+
+
+@dataclass(slots=True)
+class _Open:
+    intent: Intent
+    seen_to: int
+    """All finalized blocks up to this one were looked at, and none held it."""
+    submit_at: float
+    accepted: bool = False
+    found: bool = False
+
+
+@dataclass(slots=True)
+class Lane:
+    """One signing account's jobs and extrinsics. `account` is its id (32 bytes)."""
+
+    account: bytes
+    limits: Limits
+    _pending: list[Entry] = field(default_factory=list)
+    _open: dict[bytes, _Open] = field(default_factory=dict)
+    _signing: int = 0
+    _shrunk: int = 0
+
+    # --- jobs in, batches out --------------------------------------------------------------------
+
+    def add(self, entry: Entry) -> None:
+        """Let a job wait for its batch, in its place."""
+        bisect.insort(self._pending, entry, key=lambda each: each.order)
+
+    def next_batch(self, now: float) -> Batch | None:
+        """Take out the next batch that is due; the caller signs it, or puts it back."""
+        if len(self._open) + self._signing >= self.limits.max_in_flight:
+            return None
+        for entries, full in self._batches():
+            if full or now >= entries[0].since + self.limits.batch_age:
+                self._signing += 1
+                taken = {entry.order for entry in entries}
+                self._pending = [entry for entry in self._pending if entry.order not in taken]
+                return Batch(tuple(entries), entries[0].real)
+        return None
+
+    def put_back(self, batch: Batch) -> None:
+        """Undo `next_batch`: nothing was signed."""
+        self._signing -= 1
+        for entry in batch.entries:
+            self.add(entry)
+
+    def drop(self, batch: Batch) -> None:
+        """End a batch that cannot be signed; the caller ends its jobs."""
+        self._signing -= 1
+
+    def nonce(self, next_index: int) -> int:
+        """Choose a nonce, given the account's next index by the node (its pool counted in).
+
+        The lowest one that no open intent has: where an intent expired, its nonce is free again
+        and those above it wait for it.
+        """
+        taken = {each.intent.nonce for each in self._open.values()}
+        while next_index in taken:
+            next_index += 1
+        return next_index
+
+    def signed(self, intent: Intent, now: float) -> None:
+        """Follow an extrinsic that has been written to the journal; it is to be submitted now."""
+        self._signing -= 1
+        self.restore(intent, now)
+
+    def restore(self, intent: Intent, now: float) -> None:
+        """Follow an extrinsic of a former life: from its birth, since nothing else is known."""
+        self._open[intent.hash] = _Open(intent, seen_to=intent.birth, submit_at=now)
+
+    # --- submission ------------------------------------------------------------------------------
+
+    def to_submit(self, now: float) -> Sequence[Intent]:
+        """Extrinsics to broadcast now, first time or again, lowest nonce first."""
+        due = [each for each in self._open.values() if each.submit_at <= now and not each.found]
+        return sorted((each.intent for each in due), key=lambda intent: intent.nonce)
+
+    def submitted(self, hash: bytes, now: float) -> bool:  # noqa: A002
+        """Note that a node has it in its pool. True where none had it before."""
+        each = self._open.get(hash)
+        if each is None:
+            return False
+        each.submit_at = now + self.limits.resubmit_after
+        first, each.accepted = not each.accepted, True
+        return first
+
+    def refused(self, hash: bytes, now: float, *, exhausts: bool = False) -> bool:  # noqa: A002
+        """Note that a node did not take it, or did not answer. True where none ever took it.
+
+        It stays open: another node, or this one before its answer was lost, may hold it. With
+        `exhausts` (too big for a block) later batches are halved.
+        """
+        each = self._open.get(hash)
+        if each is None:
+            return False
+        each.submit_at = now + self.limits.resubmit_after
+        if exhausts and each.intent.calls > 1:
+            self._shrunk = max(1, min(each.intent.calls, self._limit()) // 2)
+        return not each.accepted
+
+    # --- finalized blocks ------------------------------------------------------------------------
+
+    def next_block(self) -> int | None:
+        """Lowest finalized block that has to be looked at; None where nothing is open."""
+        return min((each.seen_to + 1 for each in self._open.values()), default=None)
+
+    def block(self, number: int, extrinsics: Mapping[bytes, int]) -> Sequence[tuple[Intent, int]]:
+        """Look at a finalized block: hash → index of its extrinsics.
+
+        Gives the intents that it holds, each with its index; they stay open until `close`. A
+        block out of turn moves nothing.
+        """
+        found = []
+        for hash_, each in self._open.items():
+            if each.seen_to + 1 != number:
+                continue
+            if hash_ in extrinsics:
+                each.found = True
+                found.append((each.intent, extrinsics[hash_]))
+            else:
+                each.seen_to = number
+        return sorted(found, key=lambda pair: pair[1])
+
+    def expired(self) -> Sequence[Intent]:
+        """Take out the intents that no block can hold any more, lowest nonce first."""
+        gone = [
+            each.intent
+            for each in self._open.values()
+            if each.seen_to >= each.intent.death - 1 and not each.found
+        ]
+        for intent in gone:
+            del self._open[intent.hash]
+        return sorted(gone, key=lambda intent: intent.nonce)
+
+    def close(self, intent: Intent) -> None:
+        """Forget an intent whose outcome is in the journal."""
+        del self._open[intent.hash]
+
+    # --- what is there ---------------------------------------------------------------------------
+
+    @property
+    def idle(self) -> bool:
+        return not (self._pending or self._open or self._signing)
+
+    @property
+    def pending(self) -> Sequence[Entry]:
+        return tuple(self._pending)
+
+    @property
+    def open(self) -> Sequence[Intent]:
+        return tuple(each.intent for each in self._open.values())
+
+    def wake_at(self) -> float | None:
+        """When `next_batch` or `to_submit` will have something, unless something happens first."""
+        times = [each.submit_at for each in self._open.values() if not each.found]
+        if len(self._open) + self._signing < self.limits.max_in_flight:
+            for entries, full in self._batches():
+                times.append(0.0 if full else entries[0].since + self.limits.batch_age)
+        return min(times, default=None)
+
+    def _limit(self) -> int:
+        return self._shrunk or self.limits.batch_calls
+
+    def _batches(self) -> Iterable[tuple[list[Entry], bool]]:
+        """The next batch of each `real`, and whether it would grow no more."""
+        groups: dict[bytes | None, list[Entry]] = {}
+        closed: set[bytes | None] = set()
+        for entry in self._pending:
+            if entry.real in closed:
+                continue
+            group = groups.setdefault(entry.real, [])
+            calls = sum(len(each.calls) for each in group)
+            if group and (entry.solo or calls + len(entry.calls) > self._limit()):
+                closed.add(entry.real)
+                continue
+            group.append(entry)
+            if entry.solo or calls + len(entry.calls) >= self._limit():
+                closed.add(entry.real)
+        return [(group, real in closed) for real, group in groups.items()]

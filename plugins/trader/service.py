@@ -1,0 +1,505 @@
+"""The trader: jobs from the queue, calls on chain, results back.
+
+One task takes jobs, one follows finalized blocks, one reports, and each signing account's lane
+has one that signs and submits. All decisions are the lane's; all that must outlive the process is
+the journal's. On start the trader looks for every extrinsic that may be somewhere, in the
+finalized blocks of its era and in the pool, before anything is signed or sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from prbkit.errors import (
+    CodecError,
+    PrbError,
+    QueueError,
+    RpcError,
+    SignerError,
+    SourceError,
+    TradeError,
+    VerificationError,
+)
+from prbkit.events import JobChanged
+from prbkit.interfaces import (
+    Head,
+    Inventory,
+    JobError,
+    JobRecord,
+    JobState,
+    Pool,
+    ServiceContext,
+    Signer,
+    TradeJob,
+    TradeQueue,
+)
+from prbkit.scale import Metadata
+
+from .chain import Chain, Runtime, extrinsic_hash
+from .config import TraderSettings
+from .journal import Freed, Journal
+from .lane import Batch, Entry, Intent, Item, Lane, Limits
+from .outcome import holds_batch
+
+__all__ = ["Trader"]
+
+log = logging.getLogger(__name__)
+
+TAKE = 200
+WAIT = 5.0
+PAUSE = 2.0
+"""Seconds to wait after the chain or the queue failed."""
+
+
+class Trader:
+    """The service. Each run begins with what the journal holds, and nothing else."""
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+
+    async def run(self) -> None:
+        """Trade until cancelled."""
+        await _Run(self._context).run()
+
+
+class _Run:
+    """One life of the trader. Several pools that one account signs for share its lane."""
+
+    def __init__(self, context: ServiceContext) -> None:
+        self._context = context
+        self._settings: TraderSettings = context.section("trader")
+        self._limits = Limits(
+            batch_calls=self._settings.batch_calls,
+            batch_age=self._settings.batch_age,
+            max_in_flight=self._settings.max_in_flight,
+            resubmit_after=self._settings.resubmit_after,
+        )
+        self._lanes: dict[bytes, Lane] = {}
+        self._woken: dict[bytes, asyncio.Event] = {}
+        self._signers: dict[bytes, Signer] = {}
+        self._opened: dict[tuple[str, bytes | None], Signer] = {}
+        self._live: dict[str, JobState] = {}
+        self._outbox: dict[str, JobRecord] = {}
+        self._outbox_filled = asyncio.Event()
+        self._counts: dict[JobState, int] = {}
+        self._freed: list[Freed] = []
+        self._chain: Chain
+        self._journal: Journal
+        self._queue: TradeQueue
+        self._inventory: Inventory
+        self._tasks: asyncio.TaskGroup | None = None
+
+    async def run(self) -> None:
+        context = self._context
+        self._chain = Chain(await context.source("para"))
+        self._queue = await context.queue()
+        self._inventory = await context.inventory()
+        path = context.settings.data_path(self._settings.journal)
+        async with Journal(path) as self._journal:
+            self._counts = dict(await self._journal.counts())
+            context.report_status("jobs", self.status)
+            await self._recover()
+            async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
+                for account in self._lanes:
+                    tasks.create_task(self._run_lane(account))
+                tasks.create_task(self._follow())
+                tasks.create_task(self._report())
+                tasks.create_task(self._take())
+
+    def status(self) -> Mapping[str, int]:
+        """Jobs that have ended well and without success, ever, and those held now."""
+        finalized = self._counts.get(JobState.FINALIZED, 0)
+        ended = sum(self._counts.values())
+        return {"finalized": finalized, "failed": ended - finalized, "pending": len(self._live)}
+
+    # --- recovery --------------------------------------------------------------------------------
+
+    async def _recover(self) -> None:
+        """Take up what a former life left: look for each open intent before anything else."""
+        left = await self._journal.load(await self._persist(self._chain.genesis_hash))
+        for record in left.unreported:
+            self._outbox[record.job.key] = record
+            self._outbox_filled.set()
+        for intent in left.intents:
+            self._lane(intent.account).restore(intent, time.monotonic())
+            for item in intent.items:
+                self._live[item.job.key] = JobState.BATCHED
+        for free in left.freed:
+            self._live[free.job.key] = JobState.QUEUED
+        self._freed += left.freed
+        if left.intents:
+            log.info("looking for %d extrinsics of before", len(left.intents))
+            await self._persist(self._look_for_all)
+
+    async def _look_for_all(self) -> None:
+        await self._observe((await self._chain.source.finalized_head()).number)
+        pool = await self._chain.pool()
+        for lane in self._lanes.values():
+            for intent in lane.open:
+                if intent.hash in pool:
+                    lane.submitted(intent.hash, time.monotonic())
+
+    # --- jobs in ---------------------------------------------------------------------------------
+
+    async def _take(self) -> None:
+        await self._admit_freed()
+        while True:
+            room = self._settings.max_pending - len(self._live)
+            if room <= 0:
+                await asyncio.sleep(PAUSE)
+                continue
+            try:
+                jobs = await self._queue.take(self._settings.consumer, min(room, TAKE), WAIT)
+            except QueueError as error:
+                log.warning("cannot take jobs: %s", error)
+                await asyncio.sleep(PAUSE)
+                continue
+            if jobs:
+                await self._receive(jobs)
+
+    async def _receive(self, jobs: Sequence[TradeJob]) -> None:
+        """Sort jobs of the queue: those that have ended are answered, new ones admitted."""
+        ended, new = await self._journal.accept(jobs)
+        for record in ended.values():
+            self._tell(record)
+        for each in new:
+            self._live[each.job.key] = JobState.QUEUED
+        await self._admit(new)
+
+    async def _admit_freed(self) -> None:
+        freed, self._freed = self._freed, []
+        await self._admit(sorted(freed, key=lambda each: each.order))
+
+    async def _admit(self, jobs: Sequence[Freed]) -> None:
+        """Give each job to the lane of its pool's account, or end it at once."""
+        if not jobs:
+            return
+        runtime, pools = await self._persist(self._facts)
+        for each in jobs:
+            job = each.job
+            try:
+                pool = pools.get(job.pid)
+                if pool is None:
+                    raise TradeError(f"there is no pool with pid {job.pid}")
+                signer = await self._signer(pool)
+                calls, solo = self._calls(runtime.metadata, pool, job)
+            except PrbError as error:
+                await self._fail([job], str(error))
+                continue
+            owner = pool.owner if pool.owner != signer.account else None
+            entry = Entry(
+                job=job,
+                calls=calls,
+                real=owner,
+                order=each.order,
+                since=time.monotonic(),
+                attempt=each.attempt,
+                solo=solo,
+                spec_version=runtime.version.spec_version,
+            )
+            self._lane(signer.account).add(entry)
+            self._wake(signer.account)
+            await asyncio.sleep(0)  # many jobs take long to check
+
+    async def _facts(self) -> tuple[Runtime, Mapping[int, Pool]]:
+        runtime = await self._chain.runtime()
+        return runtime, {pool.pid: pool for pool in await self._inventory.pools()}
+
+    async def _signer(self, pool: Pool) -> Signer:
+        """The pool's signer, opened once for each operator."""
+        key = (pool.uuid, pool.operator)
+        signer = self._opened.get(key)
+        if signer is None:
+            signer = await self._context.signer(await self._inventory.operator_uri(pool))
+            self._opened[key] = signer
+        # Two pools of one account sign alike; the one named last is used.
+        self._signers[signer.account] = signer
+        return signer
+
+    def _calls(self, md: Metadata, pool: Pool, job: TradeJob) -> tuple[tuple[bytes, ...], bool]:
+        """A job's calls, each proven to be one of the runtime's; and whether it must go alone."""
+        action = self._context.trade_actions().get(job.action)
+        if action is None:
+            raise TradeError(f"no plugin brings the trade action {job.action!r}")
+        try:
+            calls = tuple(action(md, pool, job.payload))
+            if not calls:
+                raise TradeError(f"the action {job.action} makes no call of its payload")
+            batches = [holds_batch(md, call) for call in calls]
+            return calls, True in batches
+        except CodecError as error:
+            raise TradeError(f"not a call of this chain: {error.message}") from error
+        except PrbError:
+            raise
+        except Exception as error:  # an action is a plugin's code: its fault ends this job alone
+            raise TradeError(f"the action {job.action} failed: {error!r}") from error
+
+    async def _fail(self, jobs: Sequence[TradeJob], message: str) -> None:
+        """End jobs for which nothing is signed."""
+        error = JobError(message=message)
+        records = [self._record(job, JobState.FAILED, error=error) for job in jobs]
+        await self._journal.fail(records)
+        for record in records:
+            self._end(record)
+
+    # --- signing and submitting ------------------------------------------------------------------
+
+    async def _run_lane(self, account: bytes) -> None:
+        lane, woken = self._lanes[account], self._woken[account]
+        while True:
+            woken.clear()
+            for intent in lane.to_submit(time.monotonic()):
+                await self._submit(lane, intent)
+            while (batch := lane.next_batch(time.monotonic())) is not None:
+                await self._sign(lane, batch)
+            at = lane.wake_at()
+            try:
+                async with asyncio.timeout(None if at is None else max(0.0, at - time.monotonic())):
+                    await woken.wait()
+            except TimeoutError:
+                pass
+
+    async def _sign(self, lane: Lane, batch: Batch) -> None:
+        """Sign a batch, write it to the journal, submit it."""
+        signer = self._signers[lane.account]
+        try:
+            runtime, pools = await self._facts()
+            batch = await self._remade(batch, runtime, pools)
+            if not batch.entries:
+                lane.drop(batch)
+                return
+            call = batch_call(runtime.metadata, batch)
+            born = await self._chain.source.finalized_head()
+            nonce = lane.nonce(await self._chain.source.account_nonce(lane.account))
+            extrinsic = await self._chain.sign(
+                runtime,
+                call,
+                signer,
+                born=born,
+                period=self._settings.era_period,
+                nonce=nonce,
+                tip=self._settings.tip,
+            )
+        except (SignerError, CodecError) as error:
+            # Nothing has left this process, so these jobs end here.
+            lane.drop(batch)
+            await self._fail([entry.job for entry in batch.entries], str(error))
+            return
+        except SourceError as error:
+            log.warning("cannot sign for 0x%s now: %s", lane.account.hex(), error)
+            lane.put_back(batch)
+            await asyncio.sleep(PAUSE)
+            return
+        intent = Intent(
+            account=lane.account,
+            nonce=nonce,
+            hash=extrinsic_hash(extrinsic),
+            extrinsic=extrinsic,
+            birth=born.number,
+            death=born.number + self._settings.era_period,
+            real=batch.real,
+            items=tuple(Item(e.job, len(e.calls), e.order, e.attempt) for e in batch.entries),
+        )
+        await self._journal.begin(intent, await self._chain.genesis_hash())
+        lane.signed(intent, time.monotonic())
+        log.info("signed %d calls as 0x%s, nonce %d", intent.calls, intent.hash.hex(), nonce)
+        self._tell_all(intent, JobState.BATCHED)
+        await self._submit(lane, intent)
+
+    async def _remade(self, batch: Batch, runtime: Runtime, pools: Mapping[int, Pool]) -> Batch:
+        """Make the calls again where the runtime has changed since; bad ones end by themselves."""
+        entries = []
+        for entry in batch.entries:
+            if entry.spec_version == runtime.version.spec_version:
+                entries.append(entry)
+                continue
+            try:
+                pool = pools.get(entry.job.pid)
+                if pool is None:
+                    raise TradeError(f"there is no pool with pid {entry.job.pid}")
+                calls, _ = self._calls(runtime.metadata, pool, entry.job)
+            except PrbError as error:
+                await self._fail([entry.job], str(error))
+                continue
+            spec_version = runtime.version.spec_version
+            entries.append(replace(entry, calls=calls, spec_version=spec_version))
+        return Batch(tuple(entries), batch.real)
+
+    async def _submit(self, lane: Lane, intent: Intent) -> None:
+        """Broadcast an intent's bytes. Whatever the answer, only finalized blocks decide."""
+        try:
+            await self._chain.source.submit(intent.extrinsic)
+        except RpcError as error:
+            text = f"{error.message} {error.data or ''}".strip()
+            if error.rpc_code == ALREADY_IMPORTED:
+                lane.submitted(intent.hash, time.monotonic())
+                return
+            exhausts = "exhaust" in text.lower()
+            if lane.refused(intent.hash, time.monotonic(), exhausts=exhausts):
+                log.warning("0x%s is refused for now: %s", intent.hash.hex(), text)
+                self._tell_all(intent, JobState.BATCHED, JobError(message=text))
+        except SourceError as error:
+            log.warning("cannot submit 0x%s now: %s", intent.hash.hex(), error)
+            lane.refused(intent.hash, time.monotonic())
+        else:
+            if lane.submitted(intent.hash, time.monotonic()):
+                self._tell_all(intent, JobState.SUBMITTED)
+
+    # --- following the chain ---------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        heads = self._chain.source.finalized_heads()
+        try:
+            async for head in heads:
+                await self._persist(partial(self._observe, head.number))
+                await self._admit_freed()
+        finally:
+            if isinstance(heads, AsyncGenerator):
+                await heads.aclose()
+
+    async def _observe(self, to: int) -> None:
+        """Look at the finalized blocks that may hold an open intent."""
+        while (number := self._next_block()) is not None and number <= to:
+            block = await self._chain.scan(number)
+            if block is None:
+                break
+            for lane in tuple(self._lanes.values()):
+                for intent, index in lane.block(number, block.extrinsics):
+                    errors = await self._chain.outcome(intent, block, index)
+                    await self._finish(lane, intent, Head(number, block.hash), errors)
+                for intent in lane.expired():
+                    await self._free(intent)
+
+    def _next_block(self) -> int | None:
+        numbers = (lane.next_block() for lane in self._lanes.values())
+        return min((number for number in numbers if number is not None), default=None)
+
+    async def _finish(
+        self, lane: Lane, intent: Intent, block: Head, errors: Sequence[JobError | None]
+    ) -> None:
+        records, start = [], 0
+        for item in intent.items:
+            share = tuple(errors[start : start + item.calls])
+            start += item.calls
+            first = next((error for error in share if error is not None), None)
+            records.append(
+                self._record(
+                    item.job,
+                    JobState.FINALIZED if first is None else JobState.FAILED,
+                    extrinsic_hash=intent.hash,
+                    block=block,
+                    error=first,
+                    errors=share,
+                )
+            )
+        await self._journal.finish(intent, records)
+        lane.close(intent)
+        for record in records:
+            self._end(record)
+        self._wake(lane.account)
+
+    async def _free(self, intent: Intent) -> None:
+        """Free the jobs of an intent whose era has passed; those tried too often end."""
+        log.warning("0x%s was not included in its era", intent.hash.hex())
+        again = [item for item in intent.items if item.attempt < self._settings.attempts]
+        error = JobError(message=f"not included before block {intent.death}, nonce {intent.nonce}")
+        ended = [
+            self._record(item.job, JobState.EXPIRED, extrinsic_hash=intent.hash, error=error)
+            for item in intent.items
+            if item.attempt >= self._settings.attempts
+        ]
+        await self._journal.free(intent, ended)
+        for record in ended:
+            self._end(record)
+        for item in again:
+            self._live[item.job.key] = JobState.QUEUED
+            self._tell(self._record(item.job, JobState.QUEUED))
+        self._freed += [Freed(item.job, item.order, item.attempt + 1) for item in again]
+        self._wake(intent.account)
+
+    # --- results out -----------------------------------------------------------------------------
+
+    async def _report(self) -> None:
+        """Bring records to the queue, as long as it takes."""
+        while True:
+            await self._outbox_filled.wait()
+            self._outbox_filled.clear()
+            while self._outbox:
+                batch = dict(list(self._outbox.items())[:TAKE])
+                try:
+                    await self._queue.report(list(batch.values()))
+                except QueueError as error:
+                    log.warning("cannot report jobs: %s", error)
+                    await asyncio.sleep(PAUSE)
+                    continue
+                await self._journal.reported(
+                    key for key, record in batch.items() if record.state.final
+                )
+                for key, record in batch.items():
+                    if self._outbox.get(key) is record:
+                        del self._outbox[key]
+
+    def _record(self, job: TradeJob, state: JobState, **more: Any) -> JobRecord:
+        return JobRecord(job=job, state=state, updated_at=time.time(), **more)
+
+    def _tell(self, record: JobRecord) -> None:
+        self._outbox[record.job.key] = record
+        self._outbox_filled.set()
+        self._context.emit(JobChanged(record=record))
+
+    def _tell_all(self, intent: Intent, state: JobState, error: JobError | None = None) -> None:
+        for item in intent.items:
+            self._live[item.job.key] = state
+            self._tell(self._record(item.job, state, extrinsic_hash=intent.hash, error=error))
+
+    def _end(self, record: JobRecord) -> None:
+        self._live.pop(record.job.key, None)
+        self._counts[record.state] = self._counts.get(record.state, 0) + 1
+        self._tell(record)
+
+    # --- lanes -----------------------------------------------------------------------------------
+
+    def _lane(self, account: bytes) -> Lane:
+        lane = self._lanes.get(account)
+        if lane is None:
+            lane = self._lanes[account] = Lane(account, self._limits)
+            self._woken[account] = asyncio.Event()
+            if self._tasks is not None:
+                self._tasks.create_task(self._run_lane(account))
+        return lane
+
+    def _wake(self, account: bytes) -> None:
+        self._woken[account].set()
+
+    async def _persist(self, ask: Callable[[], Awaitable[Any]]) -> Any:
+        """Ask the chain until it answers."""
+        while True:
+            try:
+                return await ask()
+            except (SourceError, VerificationError) as error:
+                log.warning("the chain does not answer: %s", error)
+                await asyncio.sleep(PAUSE)
+
+
+ALREADY_IMPORTED = 1013
+"""JSON-RPC code of a pool that has these very bytes."""
+
+
+def batch_call(md: Metadata, batch: Batch) -> bytes:
+    """Put a batch's calls into one: always a force_batch, so that each has its own outcome."""
+    calls = [call for entry in batch.entries for call in entry.calls]
+    call = md.call("Utility", "force_batch", calls=calls)
+    if batch.real is None:
+        return call
+    real, *_ = md.variants(md.pallet("Proxy").calls)["proxy"].fields
+    # Runtimes of before 2022 take an account id here, later ones an address.
+    is_address = md.type_info(real.type_id).kind == "variant"
+    account = {"Id": batch.real} if is_address else batch.real
+    return md.call("Proxy", "proxy", real=account, force_proxy_type=None, call=call)
