@@ -185,7 +185,9 @@ def load_identity(settings: Settings) -> Identity:
     settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     identity = Identity.load_or_create(file)
     note.write_text(identity.peer_id + "\n")
-    return identity
+    if settings.sealing_key is None:
+        return identity
+    return identity.sealing_as(Identity.load_or_create(settings.data_path(settings.sealing_key)))
 
 
 def _first(error: BaseException) -> BaseException:

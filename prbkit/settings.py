@@ -81,6 +81,8 @@ class Settings(BaseModel):
     """Bridge identity: only processes of the same name talk to each other."""
     identity: Path = Path("identity.pem")
     """The RSA key that makes the peer id and seals secrets; relative to `data_dir`."""
+    sealing_key: Path | None = None
+    """The RSA key that seals the inventory's secrets instead, where processes share one."""
     relay: ChainSettings = ChainSettings()
     para: ChainSettings = ChainSettings()
     store: str = "lmdb:blobs"

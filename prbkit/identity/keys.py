@@ -87,6 +87,10 @@ class Identity:
             rsa.generate_private_key(public_exponent=65537, key_size=_BITS), self._root
         )
 
+    def sealing_as(self, other: Identity) -> Self:
+        """Make an identity with this one's peer id that seals and opens as another one does."""
+        return type(self)(self._key, other._root)
+
     @property
     def command_secret(self) -> bytes:
         """What only this identity and its children know, 32 bytes."""

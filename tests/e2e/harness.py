@@ -1,0 +1,114 @@
+"""Whole processes of prbkit, started, killed and watched as an operator would."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+REPO = Path(__file__).resolve().parents[2]
+EXAMPLES = REPO / "examples"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Process:
+    """``prbkit ARGUMENTS`` in the background; its output goes to a file."""
+
+    def __init__(self, name: str, folder: Path, *arguments: str, **environ: str) -> None:
+        self.name = name
+        self.log = folder / f"{name}.log"
+        self._arguments = arguments
+        self._environ = environ
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as out:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "prbkit", *self._arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                env={**os.environ, **self._environ},
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """Kill -9 the process; its own children must notice by themselves."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def stop(self) -> None:
+        """End it and whatever it has started, whichever way."""
+        if self._process is not None:
+            process, self._process = self._process, None
+            process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+    def check(self) -> None:
+        """Fail the test where the process has ended by itself."""
+        if self._process is not None and (code := self._process.poll()) is not None:
+            raise AssertionError(f"{self.name} ended with {code}:\n{self.tail()}")
+
+    def tail(self, lines: int = 40) -> str:
+        text = self.log.read_text(errors="replace") if self.log.exists() else ""
+        return "\n".join(text.splitlines()[-lines:])
+
+
+def prbkit(
+    *arguments: str, timeout: float = 60, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run ``prbkit ARGUMENTS`` to its end."""
+    return subprocess.run(
+        [sys.executable, "-m", "prbkit", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        stdin=subprocess.DEVNULL,
+        env={**os.environ, **environ},
+        check=False,
+    )
+
+
+def wait_for(what: str, look: Callable[[], Any], processes: list[Process], *, within: float) -> Any:
+    """Look until something is seen; fail with the processes' last lines where it is not."""
+    deadline = time.monotonic() + within
+    seen: Any = None
+    while time.monotonic() < deadline:
+        for process in processes:
+            process.check()
+        if seen := look():
+            return seen
+        time.sleep(0.3)
+    logs = "\n".join(f"--- {process.name}\n{process.tail()}" for process in processes)
+    raise AssertionError(f"{what} was not seen within {within} s; last: {seen}\n{logs}")
+
+
+def status(config: Path, environ: Mapping[str, str]) -> dict[str, Any] | None:
+    """``prbkit status --json``, None where nothing answers yet."""
+    done = prbkit("status", "-c", str(config), "--json", **environ)
+    return json.loads(done.stdout) if done.returncode == 0 else None
+
+
+def all_active(found: Mapping[str, Any] | None, workers: int) -> bool:
+    return found is not None and sum(
+        worker["state"] == "S_ACTIVE" and worker["session_state"] == "WorkerIdle"
+        for worker in found["workers"]
+    ) >= workers  # fmt: skip
