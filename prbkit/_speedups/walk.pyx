@@ -307,3 +307,30 @@ def decode_storage_changes(data):
         n -= 1
     w.done()
     return main, children
+
+
+def check_relay_body(data, size_t first, size_t count):
+    """Raise unless the bytes are HeaderToSyncs without justification of blocks first, first + 1, …"""
+    cdef Walker w = Walker(data, "relay headers")
+    cdef const uint8_t *mark
+    cdef size_t i
+    for i in range(count):
+        mark = w.p
+        w.skip(HASH_SIZE)
+        if w.length() != first + i:
+            w.fail(f"block {first + i} is wanted here")
+        w.p = mark
+        w.skip_header()
+        if w.skip_option():
+            w.fail("a justification stands where none should")
+    w.done()
+
+
+def skip_relay_headers(data, size_t count):
+    """The offset behind so many HeaderToSyncs without justification."""
+    cdef Walker w = Walker(data, "relay headers")
+    while count:
+        w.skip_header()
+        w.skip(1)
+        count -= 1
+    return w.p - w.start

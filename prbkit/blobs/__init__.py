@@ -10,6 +10,7 @@ from prbkit.blobs.attestation import (
     encode_attestation,
     encode_attestation_report,
 )
+from prbkit.blobs.documents import Genesis, RelaySegment, compress, decompress
 from prbkit.blobs.headers import (
     check_header,
     check_storage_changes,
@@ -20,6 +21,7 @@ from prbkit.blobs.headers import (
     header_number,
     storage_changes_from_json,
 )
+from prbkit.blobs.index import CommittedIndex, SegmentEntry
 from prbkit.blobs.layouts import (
     AuthoritySetChange,
     RelayHeaders,
@@ -58,20 +60,45 @@ from prbkit.blobs.messages import (
     encode_signed_message,
     signed_bytes,
 )
+from prbkit.blobs.planner import (
+    Counters,
+    Dispatch,
+    Planner,
+    Request,
+    SyncCombined,
+    SyncHeaders,
+    SyncParaHeaders,
+    Wait,
+    assemble,
+)
 
 __all__ = [
     "AuthoritySetChange",
+    "CommittedIndex",
+    "Counters",
     "DcapCollateral",
+    "Dispatch",
+    "Genesis",
     "Message",
     "Origin",
+    "Planner",
     "RelayHeaders",
+    "RelaySegment",
+    "Request",
+    "SegmentEntry",
     "SgxDcap",
     "SgxIas",
     "SignedMessage",
+    "SyncCombined",
+    "SyncHeaders",
+    "SyncParaHeaders",
+    "Wait",
     "WorkerRegistrationInfo",
+    "assemble",
     "authority_set_change",
     "check_header",
     "check_storage_changes",
+    "compress",
     "decode_attestation",
     "decode_attestation_report",
     "decode_authority_set_change",
@@ -88,6 +115,7 @@ __all__ = [
     "decode_sync_combined_headers_req",
     "decode_sync_header_req",
     "decode_sync_para_header_req",
+    "decompress",
     "dispatch_block_req",
     "encode_attestation",
     "encode_attestation_report",
