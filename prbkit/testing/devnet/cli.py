@@ -1,0 +1,60 @@
+"""``prbkit devnet``: a devnet, and simulated workers if wanted, until interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["devnet_command"]
+
+
+@click.command("devnet", epilog="Example: prbkit devnet --workers 3 --block-time 1")
+@click.option("--workers", default=0, show_default=True, help="Simulated pRuntime workers.")
+@click.option(
+    "--block-time",
+    default=6.0,
+    show_default=True,
+    help="The relay chain's, in seconds; the parachain's is twice that.",
+)
+@click.option("--seed", default=0, show_default=True, help="Makes keys and hashes.")
+@click.option("--relay-port", default=9944, show_default=True, help="0: any free port.")
+@click.option("--para-port", default=9945, show_default=True, help="0: any free port.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option(
+    "--history", default=0, show_default=True, help="Relay blocks made before anyone may ask."
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Keep the chains here and go on with what is there.",
+)
+def devnet_command(
+    workers: int,
+    block_time: float,
+    seed: int,
+    relay_port: int,
+    para_port: int,
+    host: str,
+    history: int,
+    data_dir: Path | None,
+) -> None:
+    """Run a relay chain and a parachain that a bridge can follow."""
+    import asyncio
+
+    from prbkit.errors import ConfigError
+    from prbkit.testing.devnet.config import DevnetConfig
+    from prbkit.testing.devnet.run import run_devnet
+
+    if block_time <= 0:
+        raise ConfigError("--block-time must be more than 0", hint="say 0.5")
+    config = DevnetConfig(
+        seed=seed,
+        block_time=block_time,
+        host=host,
+        relay_port=relay_port,
+        para_port=para_port,
+        history=history,
+        data_dir=data_dir,
+    )
+    asyncio.run(run_devnet(config, workers=workers, tell=click.echo))
