@@ -34,7 +34,9 @@ def same(md: Metadata, type_id: int, ours: Value, theirs: Any) -> bool:
             same(md, info.item, our, their) for our, their in zip(ours, theirs, strict=True)
         )
     if info.kind == "bits":
-        return bool("".join("01"[bit] for bit in ours) == str(theirs).removeprefix("0b"))
+        # Theirs is a number in binary: the first bit stands last.
+        bits = "".join("01"[bit] for bit in reversed(ours)) or "0"
+        return bool(theirs == f"0b{bits}")
     return bool(ours == theirs)
 
 
