@@ -6,6 +6,8 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from prbkit.testing.devnet.para import ParaSettings
+
 __all__ = ["DevnetConfig"]
 
 
@@ -31,7 +33,9 @@ class DevnetConfig:
     - `genesis_time`: Unix milliseconds of block 0; block n's timestamp is `slot` ms times n
       later, whatever the clock says.
     - `slot`: milliseconds of a relay block on chain.
-    - `upgrade_at`: number of the para block that upgrades the runtime, None: never.
+    - `para`: how the parachain is set up: pools, accounts, attestation, challenges, a runtime
+      upgrade. Its `para_id`, `block_time_ms` and relay genesis follow from the settings here.
+    - `relay_upgrade_at`: the relay block that upgrades the relay runtime, None: never.
     - `data_dir`: where the chains are kept; a devnet that is started again on it goes on with
       them. None: in memory only.
     """
@@ -41,7 +45,7 @@ class DevnetConfig:
     host: str = "127.0.0.1"
     relay_port: int = 0
     para_port: int = 0
-    relay_chain: str = "Rococo Local Testnet"
+    relay_chain: str = "Kusama Local Testnet"
     para_chain: str = "Khala Local Testnet"
     para_id: int = 2004
     history: int = 0
@@ -53,9 +57,9 @@ class DevnetConfig:
     relay_state_version: int = 1
     genesis_time: int = 1_700_000_000_000
     slot: int = 6000
-    upgrade_at: int | None = None
+    para: ParaSettings = field(default_factory=ParaSettings)
+    relay_upgrade_at: int | None = None
     data_dir: Path | None = None
-    endowed: tuple[bytes, ...] = field(default=())
 
     def __post_init__(self) -> None:
         for name in ("validators", "set_period", "justification_period", "slot"):

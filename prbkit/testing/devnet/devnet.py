@@ -228,6 +228,6 @@ def _report(clock: asyncio.Task[None]) -> None:
 
 
 _PROPERTIES = {
-    "relay": {"ss58Format": 42, "tokenDecimals": 12, "tokenSymbol": "ROC"},
+    "relay": {"ss58Format": 2, "tokenDecimals": 12, "tokenSymbol": "KSM"},
     "para": {"ss58Format": 30, "tokenDecimals": 12, "tokenSymbol": "PHA"},
 }

@@ -23,7 +23,9 @@ __all__ = [
     "finality_proof",
     "justify",
     "plan_votes",
+    "ring_size",
     "scheduled_change",
+    "validators",
 ]
 
 MAX_UNKNOWN_HEADERS = 100_000
@@ -69,8 +71,22 @@ def _voter(seed: bytes, index: int) -> Voter:
 
 
 def authority_set(seed: bytes, set_id: int, size: int) -> AuthoritySet:
-    """Give set number `set_id`: each next set loses its eldest member and gains a new one."""
-    return AuthoritySet(set_id, tuple(_voter(seed, set_id + i) for i in range(size)))
+    """Give set number `set_id`: each next set loses its eldest member and gains another.
+
+    The members come from a ring of twice as many.
+    """
+    members = (_voter(seed, (set_id + i) % ring_size(size)) for i in range(size))
+    return AuthoritySet(set_id, tuple(members))
+
+
+def ring_size(size: int) -> int:
+    """Give how many validators take turns in sets of `size`."""
+    return 2 * size
+
+
+def validators(seed: bytes, size: int) -> tuple[bytes, ...]:
+    """Give the public keys of all who take turns in sets of `size`, in their order."""
+    return tuple(_voter(seed, i).public for i in range(ring_size(size)))
 
 
 def authority_list(authorities: Sequence[tuple[bytes, int]]) -> bytes:
