@@ -62,14 +62,23 @@ class Endpoint:
 
     async def connection(self, pool: Endpoints) -> Connection:
         """The open connection, made and greeted if there is none."""
+        failures = self._failures
         async with self._connecting:
             if self._connection is not None and not self._connection.closed:
                 return self._connection
-            made = await connect(pool.session, self.url, self._settings)
+            if self.trouble is not None and self._failures != failures:
+                # Another caller has tried it in the meantime: not each must wait as long.
+                raise self.trouble
             try:
-                await pool.greet(self, made)
-            except BaseException:
-                await made.close()
+                made = await connect(pool.session, self.url, self._settings)
+                try:
+                    await pool.greet(self, made)
+                except BaseException:
+                    await made.close()
+                    raise
+            except SourceError as error:
+                error.where = error.where or self.url
+                await self.failed(error, asyncio.get_running_loop().time(), final=True)
                 raise
             self._connection = made
             self._timeouts = 0
@@ -84,6 +93,8 @@ class Endpoint:
 
     async def failed(self, error: SourceError, now: float, *, final: bool = False) -> None:
         """Note an error; put the endpoint aside where it is of the endpoint's own making."""
+        if error is self.trouble:
+            return
         if isinstance(error, StateDiscarded | BlockNotFound):
             if error.code not in self._noted:
                 self._noted.add(error.code)

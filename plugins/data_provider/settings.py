@@ -1,0 +1,43 @@
+"""The section ``[data_provider]`` of the settings."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from prbkit.settings import Section
+
+__all__ = ["DataProviderSettings"]
+
+
+class DataProviderSettings(Section):
+    """How chains are followed. Times are seconds, sizes bytes."""
+
+    verify_state: Literal["auto", "off", "full"] = Field(
+        "auto",
+        description="check storage changes against each parachain header's state root, with the "
+        "whole state in memory: full does, off does not, auto does while the state is below "
+        "verify_state_limit",
+    )
+    verify_state_limit: int = Field(
+        256 << 20, ge=0, description="bytes of keys and values that `auto` keeps in memory"
+    )
+    para_batch: int = Field(
+        200, ge=1, le=5000, description="parachain blocks fetched, verified and committed at once"
+    )
+    relay_scan: int = Field(
+        2048,
+        ge=16,
+        le=100_000,
+        description="relay headers fetched at once where the node has no finality proofs",
+    )
+    fetch_ahead: int = Field(4, ge=1, le=64, description="ranges fetched before they are verified")
+    serve_limit: int = Field(
+        48 << 20, ge=1 << 20, description="biggest blob that is made out of several documents"
+    )
+    retry_first: float = Field(1.0, gt=0, description="first pause after an error")
+    retry_most: float = Field(60.0, gt=0, description="longest pause; each error doubles it")
+    distrust: float = Field(
+        60.0, gt=0, description="time for which an endpoint that gave false data is not asked"
+    )
