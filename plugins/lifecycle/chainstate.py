@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from prbkit.errors import CodecError
+from prbkit.blobs import decode_origin, decode_storage_changes
 from prbkit.scale import Metadata
 
 from .onchain import Session, WorkerOnChain
-from .walk import Cursor, changed_values
 
 __all__ = ["CODE", "ChainState"]
 
@@ -82,11 +81,11 @@ class ChainState:
         """Take what was read at block `block`."""
         self._values.update(zip(keys, values, strict=True))
 
-    def apply(self, block: int, changes: Cursor) -> None:
-        """Go on to the next block; the cursor goes past its StorageChanges."""
+    def apply(self, block: int, changes: bytes) -> None:
+        """Go on to the next block, by its SCALE StorageChanges."""
         if block != self.block + 1:
             raise ValueError(f"block {block} does not follow {self.block}")
-        for key, value in changed_values(changes):
+        for key, value in decode_storage_changes(changes)[0]:
             if key in self._watched:
                 self._values[key] = value
             elif key == CODE:
@@ -168,13 +167,7 @@ class ChainState:
         return None if value is None else self._metadata.decode_storage(pallet, item, value)
 
     def _ingress(self, origin: bytes) -> bytes:
-        # The origin's type is named differently from runtime to runtime: take it from the map.
-        try:
-            item = self._metadata.pallets["PhalaMq"].storage["OffchainIngress"]
-        except KeyError:
-            raise CodecError("the runtime has no PhalaMq.OffchainIngress") from None
-        value = self._metadata.decode_value(item.keys[0], origin)
-        return self._key("PhalaMq", "OffchainIngress", value)
+        return self._key("PhalaMq", "OffchainIngress", decode_origin(origin))
 
     def _key(self, pallet: str, item: str, *parameters: Any) -> bytes:
         return self._metadata.storage_key(pallet, item, *parameters)

@@ -10,9 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from prbkit.errors import CodecError
-
-from .walk import Cursor
+from prbkit.blobs import decode_egress, encode_origin, encode_signed_message
 
 __all__ = ["Batch", "Egress", "Gap", "SequencedMessage", "next_batch", "read_egress"]
 
@@ -71,39 +69,11 @@ def next_batch(
 
 
 def read_egress(data: bytes) -> Sequence[Egress]:
-    """Cut a worker's EgressMessages into senders and messages, without decoding these.
-
-    :raises CodecError: for anything that is not exactly ``Vec<(MessageOrigin,
-        Vec<SignedMessage>)>``.
-    """
-    cursor = Cursor(data)
-    found = []
-    for _ in range(cursor.count()):
-        start = cursor.offset
-        _skip_origin(cursor)
-        origin = cursor.since(start)
-        found.append(Egress(origin, [_message(cursor) for _ in range(cursor.count())]))
-    cursor.end()
-    return found
-
-
-def _message(cursor: Cursor) -> SequencedMessage:
-    start = cursor.offset
-    _skip_origin(cursor)
-    cursor.blob()  # destination
-    cursor.blob()  # payload
-    sequence = cursor.number(8)
-    cursor.blob()  # signature
-    return SequencedMessage(sequence, cursor.since(start))
-
-
-def _skip_origin(cursor: Cursor) -> None:
-    match cursor.byte():
-        case 0 | 4:  # Pallet, MultiLocation
-            cursor.blob()
-        case 1 | 2 | 3 | 6:  # Contract, Worker, AccountId, Cluster
-            cursor.take(32)
-        case 5 | 255:  # Gatekeeper, Reserved
-            pass
-        case tag:
-            raise CodecError(f"there is no message origin {tag}, at offset {cursor.offset - 1}")
+    """Read a worker's SCALE EgressMessages. Raises `CodecError`."""
+    return [
+        Egress(
+            encode_origin(origin),
+            [SequencedMessage(m["sequence"], encode_signed_message(m)) for m in messages],
+        )
+        for origin, messages in decode_egress(data)
+    ]

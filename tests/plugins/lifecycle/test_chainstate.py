@@ -9,40 +9,14 @@ from typing import Any
 
 import pytest
 
+from prbkit.blobs import encode_storage_changes, storage_changes_from_json
 from prbkit.errors import CodecError
 from prbkit.scale import Metadata
 from prbkit_plugins.lifecycle.chainstate import ChainState
-from prbkit_plugins.lifecycle.walk import Cursor
 
 
 def raw(text: str | None) -> bytes | None:
     return None if text is None else bytes.fromhex(text.removeprefix("0x"))
-
-
-def compact(value: int) -> bytes:
-    if value < 1 << 6:
-        return bytes([value << 2])
-    if value < 1 << 14:
-        return (value << 2 | 1).to_bytes(2, "little")
-    return (value << 2 | 2).to_bytes(4, "little")
-
-
-def blob(data: bytes) -> bytes:
-    return compact(len(data)) + data
-
-
-def storage_changes(changes: dict[str, Any]) -> bytes:
-    def entries(pairs: list[list[str | None]]) -> bytes:
-        out = [compact(len(pairs))]
-        for key, value in pairs:
-            data = raw(value)
-            out.append(blob(raw(key) or b""))
-            out.append(b"\0" if data is None else b"\1" + blob(data))
-        return b"".join(out)
-
-    children = changes.get("childStorageChanges", [])
-    parts = [blob(raw(key) or b"") + entries(pairs) for key, pairs in children]
-    return entries(changes["mainStorageChanges"]) + compact(len(parts)) + b"".join(parts)
 
 
 @pytest.fixture(scope="module")
@@ -85,9 +59,7 @@ def test_following_changes_equals_reading_at_every_block(
         followed.watch_origin(b"\x02" + public_key)
     filled(followed, values)
     for block in run["blocks"]:
-        cursor = Cursor(storage_changes(block["changes"]))
-        followed.apply(block["number"], cursor)
-        cursor.end()
+        followed.apply(block["number"], storage_changes_from_json(block["changes"]))
         for key, value in block["changes"]["mainStorageChanges"]:
             name, data = raw(key) or b"", raw(value)
             if data is None:
@@ -157,7 +129,7 @@ def test_a_new_runtime_is_noticed_and_the_picture_kept(metadata: Metadata) -> No
     state = ChainState(metadata, 1)
     state.watch_worker(bytes(32))
     filled(state, {})
-    state.apply(2, Cursor(compact(1) + blob(b":code") + b"\1" + blob(b"wasm") + compact(0)))
+    state.apply(2, encode_storage_changes([(b":code", b"wasm")]))
     assert state.upgraded
     renewed = state.renewed(metadata)
     assert not renewed.upgraded
@@ -171,9 +143,9 @@ def test_a_new_runtime_is_noticed_and_the_picture_kept(metadata: Metadata) -> No
 )
 def test_hostile_changes_are_refused(metadata: Metadata, data: bytes) -> None:
     with pytest.raises(CodecError):
-        ChainState(metadata, 1).apply(2, Cursor(data))
+        ChainState(metadata, 1).apply(2, data)
 
 
 def test_blocks_are_applied_in_order(metadata: Metadata) -> None:
     with pytest.raises(ValueError, match="does not follow"):
-        ChainState(metadata, 1).apply(3, Cursor(b"\0\0"))
+        ChainState(metadata, 1).apply(3, b"\0\0")
