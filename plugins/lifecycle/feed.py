@@ -28,8 +28,8 @@ from prbkit.blobs import (
     assemble,
     decode_genesis_info,
     decode_headers,
-    decode_storage_changes_list,
     header_hash,
+    split_storage_changes,
 )
 from prbkit.errors import CodecError, PeerUnknown, PrbError, TransportError
 from prbkit.wire import METHODS
@@ -199,7 +199,7 @@ class Feeder:
     async def changes(self, first: int, last: int) -> Sequence[bytes]:
         """SCALE StorageChanges of the committed para blocks first … last."""
         blob = await self._blob(f"prbkit/changes/{first}/{last}")
-        return decode_storage_changes_list(blob)
+        return split_storage_changes(blob)
 
     async def _make(
         self,

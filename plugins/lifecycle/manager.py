@@ -11,7 +11,7 @@ import contextlib
 import logging
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -192,7 +192,7 @@ class Manager:
     def _report(self, worker: Worker) -> WorkerReport:
         return self._reports.get(worker.uuid, WorkerReport(worker.uuid))
 
-    def _status(self) -> Any:
+    def _status(self) -> Mapping[str, Any]:
         rows = []
         for worker in sorted(self._workers.values(), key=lambda worker: worker.name):
             report = self._report(worker)
@@ -208,7 +208,7 @@ class Manager:
                     "last_message": report.message,
                 }
             )
-        return rows
+        return {"workers": rows}
 
     # --- PRB v2's calls
 
@@ -307,6 +307,4 @@ _METHODS: Mapping[str, str] = {
 
 
 def _disabled(worker: Worker) -> Worker:
-    from dataclasses import replace
-
     return replace(worker, enabled=False)
