@@ -101,7 +101,7 @@ def worker_state(worker: Worker, report: WorkerReport) -> walkie.WorkerState:
     """Heights here are the last done; GetInfo's are the next wanted."""
     account = report.session_account
     return walkie.WorkerState(
-        status=walkie.WorkerState.Status.Value(report.state),  # type: ignore[arg-type]
+        status=walkie.WorkerState.Status.Value(report.state),
         parent_header_synched_to=report.next_relay - 1,
         para_header_synched_to=report.next_para - 1,
         para_block_dispatched_to=report.next_block - 1,

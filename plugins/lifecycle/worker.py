@@ -387,8 +387,8 @@ class WorkerLoop:
         self._changed.clear()
 
     def _backoff(self, failures: int) -> float:
-        first, most = self._settings.retry_first, self._settings.retry_most
-        return min(first * 2 ** min(max(failures - 1, 0), 30), most)
+        doublings = min(max(failures - 1, 0), 30)
+        return min(self._settings.retry_first * float(1 << doublings), self._settings.retry_most)
 
     # --- telling
 
