@@ -29,8 +29,8 @@ from prbkit.blobs import (
     decode_genesis_info,
     decode_headers,
     header_hash,
+    split_storage_changes,
 )
-from prbkit.blobs.headers import split_storage_changes
 from prbkit.errors import CodecError, PeerUnknown, PrbError, TransportError
 from prbkit.wire import METHODS
 

@@ -19,6 +19,7 @@ from prbkit.blobs.headers import (
     header_from_json,
     header_hash,
     header_number,
+    split_storage_changes,
     storage_changes_from_json,
 )
 from prbkit.blobs.index import CommittedIndex, SegmentEntry
@@ -133,6 +134,7 @@ __all__ = [
     "header_to_sync",
     "headers_to_sync",
     "signed_bytes",
+    "split_storage_changes",
     "storage_changes_from_json",
     "storage_state",
     "sync_combined_headers_req",

@@ -18,6 +18,7 @@ __all__ = [
     "header_from_json",
     "header_hash",
     "header_number",
+    "split_storage_changes",
     "storage_changes_from_json",
 ]
 
@@ -70,6 +71,11 @@ def storage_changes_from_json(obj: str | bytes | Mapping[str, Any]) -> bytes:
     return core.storage_changes_from_json(
         obj if type(obj) is dict or not isinstance(obj, Mapping) else dict(obj)
     )
+
+
+def split_storage_changes(data: bytes) -> list[bytes]:
+    """Take a Vec<StorageChanges> apart, as SCALE."""
+    return core.split_storage_changes(data)
 
 
 def check_storage_changes(scale: bytes) -> None:

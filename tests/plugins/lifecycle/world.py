@@ -95,7 +95,12 @@ class Chains:
         )
         self.segments[segment.last] = segment
         self.index.add_segment(
-            segment.first, segment.last, set_id=0, para_number=number, size=segment.size
+            segment.first,
+            segment.last,
+            set_id=0,
+            para_number=number,
+            size=segment.body_size,
+            tail_size=segment.tail_size,
         )
         return number
 
