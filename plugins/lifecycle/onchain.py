@@ -127,7 +127,7 @@ def decide(chain: WorkerOnChain, wish: Wish) -> Need:
             f"on chain it is in pool {chain.pid}, here in pool {wish.pid}: "
             "remove it from that pool, or correct the inventory"
         )
-    if chain.initial_score is None:
+    if chain.initial_score is None and (chain.pid is None or not at_work):
         return Waiting("waiting for the benchmark's score")
     if chain.pid is None:
         return AddToPool()

@@ -88,7 +88,10 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.asynccontextmanager
 async def bench(
-    metadata: Metadata, blocks: int = 5, providers: tuple[str, ...] = ("provider",)
+    metadata: Metadata,
+    blocks: int = 5,
+    providers: tuple[str, ...] = ("provider",),
+    lag: int = 0,
 ) -> AsyncIterator[Bench]:
     settings = LifecycleSettings(
         poll_interval=0.02,
@@ -101,6 +104,7 @@ async def bench(
     for _ in range(blocks):
         chains.grow()
     transport = FakeTransport(chains, providers)
+    transport.lag = lag
     queue = FakeQueue(Clock())
     context = FakeContext(transport, queue, settings)
     made: list[Bench] = []
@@ -164,8 +168,10 @@ async def test_a_worker_that_only_syncs_does_nothing_on_chain(metadata: Metadata
 
 
 async def test_nothing_is_done_while_the_data_provider_lags(metadata: Metadata) -> None:
-    async with bench(metadata) as b, FakePRuntime(b"\x01" * 32, b.chains) as pruntime:
-        b.transport.lag = 1_000
+    async with (
+        bench(metadata, lag=1_000) as b,
+        FakePRuntime(b"\x01" * 32, b.chains) as pruntime,
+    ):
         b.runner.assign([assignment(pruntime)])
         await b.until(lambda: pruntime.blocknum == len(b.chains.para), work=False)
         await b.until(lambda: "data provider is at" in b.reports["w"].message, work=False)
