@@ -171,10 +171,9 @@ cdef class CompactPlan(ScalePlan):
 @cython.final
 cdef class BoolPlan(ScalePlan):
     cdef object decode(self, ScaleReader *r):
-        cdef uint8_t byte
+        cdef const uint8_t *p = r.pos
         self.skip(r)
-        byte = r.pos[-1]
-        return byte == 1
+        return p[0] == 1
 
     cdef int skip(self, ScaleReader *r) except -1:
         if r.pos == r.end:

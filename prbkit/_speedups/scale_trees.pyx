@@ -272,12 +272,13 @@ cdef class OptionPlan(TreePlan):
     cdef bint nested
 
     cdef bint present(self, ScaleReader *r) except -1:
-        if r.pos == r.end:
+        cdef const uint8_t *p = r.pos
+        if p == r.end:
             reader_short(r, 1)
-        if r.pos[0] > 1:
-            reader_fail(r, f"option is {r.pos[0]}")
+        if p[0] > 1:
+            reader_fail(r, f"option is {p[0]}")
         r.pos += 1
-        return r.pos[-1] == 1
+        return p[0] == 1
 
     cdef str step_name(self, Py_ssize_t step):
         return ".Some" if self.nested else ""
