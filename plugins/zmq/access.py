@@ -10,19 +10,19 @@ from pydantic import SecretStr
 
 from prbkit.errors import Unauthorized
 
-__all__ = ["Access", "prove_psk"]
+__all__ = ["Access"]
 
 _DOMAIN = b"prbkit pre-shared key v1\0"
+_PROOF_SIZE = hashlib.sha256().digest_size
 
 
-def prove_psk(psk: SecretStr, dialler: bytes, listener: bytes) -> bytes:
-    """Return what proves a pre-shared key on one connection, told by both CURVE keys.
+def _prove(secret: bytes, dialler: bytes, listener: bytes) -> bytes:
+    """Prove a shared secret on one connection, told by both CURVE keys.
 
-    Bound to both ends, so that a listener that does not know the key learns nothing it could use
-    elsewhere.
+    Bound to both ends, so that a listener that does not know the secret learns nothing it could
+    use elsewhere.
     """
-    key = psk.get_secret_value().encode()
-    return hmac.digest(key, _DOMAIN + dialler + listener, hashlib.sha256)
+    return hmac.digest(secret, _DOMAIN + dialler + listener, hashlib.sha256)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Access:
     namespace: str
     allow: frozenset[str] = frozenset()
     psk: SecretStr | None = field(default=None, repr=False)
+    own_secret: bytes = field(default=b"", repr=False)
+    """What this process shares with others of its installation (`Identity.command_secret`)."""
     ignore_namespace: bool = False
 
     def check_namespace(self, bridge_identity: str) -> None:
@@ -47,9 +49,17 @@ class Access:
         """Tell whether a proven peer may command."""
         if peer_id == self.peer_id or peer_id in self.allow:
             return True
-        return self.psk is not None and hmac.compare_digest(
-            proof, prove_psk(self.psk, dialler, listener)
-        )
+        given = [proof[at : at + _PROOF_SIZE] for at in range(0, len(proof), _PROOF_SIZE)]
+        wanted = [_prove(secret, dialler, listener) for secret in self._secrets()]
+        return any(hmac.compare_digest(one, other) for one in given for other in wanted)
+
+    def proof(self, dialler: bytes, listener: bytes) -> bytes:
+        """Prove every secret that this process has, one proof after the other."""
+        return b"".join(_prove(secret, dialler, listener) for secret in self._secrets())
+
+    def _secrets(self) -> list[bytes]:
+        shared = [] if self.psk is None else [self.psk.get_secret_value().encode()]
+        return [*shared, self.own_secret] if self.own_secret else shared
 
     def knows_psk(self, text: str) -> bool:
         """Tell whether a text (of the method ``Auth``) is the pre-shared key."""

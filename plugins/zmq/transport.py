@@ -35,7 +35,7 @@ from prbkit.interfaces import Caller, Peer
 from prbkit.settings import Settings
 from prbkit.wire import METHODS, walkie
 
-from .access import Access, prove_psk
+from .access import Access
 from .address import Address
 from .card import CardServer, certificate_to_wire, fetch_card
 from .connection import Connection, ConnectionLostError, remote_error
@@ -95,6 +95,7 @@ class ZmqTransport:
             namespace,
             frozenset(limits.allow),
             limits.psk,
+            identity.command_secret,
             limits.ignore_namespace,
         )
         self._limits = limits
@@ -595,9 +596,7 @@ class ZmqTransport:
         )
 
     def _proof(self, listener: bytes) -> bytes:
-        if self._limits.psk is None:
-            return b""
-        return prove_psk(self._limits.psk, self._identity.curve_public_key, listener)
+        return self._access.proof(self._identity.curve_public_key, listener)
 
     def _link_up(self, link: Link) -> bool:
         """Take a new connection; False where it leads to ourselves or another bridge."""

@@ -9,6 +9,7 @@ import click
 
 from prbkit import __version__
 from prbkit.cli.common import config_option, echo_json, json_option, load_settings, run
+from prbkit.testing.devnet.cli import devnet_command
 
 __all__ = ["cli"]
 
@@ -190,7 +191,4 @@ def identity_restore(config: Path | None, file: Path, passphrase: str) -> None:
     click.echo(keys.restore(load_settings(config), file, passphrase))
 
 
-def _devnet() -> click.Command:
-    from prbkit.testing.devnet.cli import devnet_command
-
-    return devnet_command
+cli.add_command(devnet_command)

@@ -75,8 +75,8 @@ async def serve_demo(options: DemoOptions, *, as_json: bool = False) -> int:
         ) as world:
             settings = demo_settings(world, data_dir)
             set_up(settings.replace(log_level="warning") if live else settings)
-            await create_inventory(world, settings)
             async with Bridge(settings) as bridge:
+                await create_inventory(world, await bridge.context.inventory())
                 done = await _watch(bridge, options, stop, live)
                 status = await bridge.status()
     if as_json:

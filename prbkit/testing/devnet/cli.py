@@ -25,6 +25,9 @@ __all__ = ["devnet_command"]
     "--history", default=0, show_default=True, help="Relay blocks made before anyone may ask."
 )
 @click.option(
+    "--set-period", default=40, show_default=True, help="Relay blocks of an authority set."
+)
+@click.option(
     "--data-dir",
     type=click.Path(file_okay=False, path_type=Path),
     help="Keep the chains here and go on with what is there.",
@@ -37,14 +40,20 @@ def devnet_command(
     para_port: int,
     host: str,
     history: int,
+    set_period: int,
     data_dir: Path | None,
 ) -> None:
-    """Run a relay chain and a parachain that a bridge can follow."""
+    """Run a relay chain and a parachain that a bridge can follow.
+
+    The parachain has a stake pool, number 0, which //Bob owns.
+    """
     import asyncio
+    import signal
 
     from prbkit.errors import ConfigError
     from prbkit.testing.devnet.config import DevnetConfig
-    from prbkit.testing.devnet.run import run_devnet
+    from prbkit.testing.devnet.para import ParaSettings
+    from prbkit.testing.devnet.run import DEV_POOL, Listening, run_devnet
 
     if block_time <= 0:
         raise ConfigError("--block-time must be more than 0", hint="say 0.5")
@@ -55,6 +64,21 @@ def devnet_command(
         relay_port=relay_port,
         para_port=para_port,
         history=history,
+        set_period=set_period,
+        para=ParaSettings(pools=(DEV_POOL,)),
         data_dir=data_dir,
     )
-    asyncio.run(run_devnet(config, workers=workers, tell=click.echo))
+
+    def tell(listening: Listening) -> None:
+        click.echo(f"relay chain  {listening.relay_url}")
+        click.echo(f"parachain    {listening.para_url}")
+        for index, url in enumerate(listening.workers):
+            click.echo(f"worker {index}     {url}")
+
+    async def work() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await run_devnet(config, workers=workers, tell=tell, stop=stop)
+
+    asyncio.run(work())

@@ -63,7 +63,7 @@ NONE = _Named("none")
 Origin: TypeAlias = Signed | _Named
 
 
-class DispatchFailed(Exception):  # noqa: N818 - an outcome that events report
+class DispatchFailed(Exception):
     """A call failed; `error` is the DispatchError in the shape of `prbkit.scale`."""
 
     def __init__(self, error: Any) -> None:

@@ -3,39 +3,54 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 
+from prbkit.testing.devnet.accounts import dev_account
 from prbkit.testing.devnet.blocks import blake2_256
 from prbkit.testing.devnet.config import DevnetConfig
 from prbkit.testing.devnet.devnet import Devnet
+from prbkit.testing.devnet.para import PHA, PoolSettings
 
-__all__ = ["run_devnet"]
+__all__ = ["DEV_POOL", "DEV_POOL_OPERATOR", "Listening", "run_devnet"]
+
+DEV_POOL_OPERATOR = "//Bob"
+DEV_POOL = PoolSettings(owner=dev_account("Bob").public, stake=500_000 * PHA)
+"""Pool 0 of `prbkit devnet`, with stake enough for hundreds of workers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where a devnet and its simulated workers answer."""
+
+    relay_url: str
+    para_url: str
+    workers: tuple[str, ...]
 
 
 async def run_devnet(
-    config: DevnetConfig, *, workers: int = 0, tell: Callable[[str], object] = print
+    config: DevnetConfig,
+    *,
+    workers: int,
+    tell: Callable[[Listening], object],
+    stop: asyncio.Event,
 ) -> None:
-    """Run a devnet, and simulated pRuntimes beside it, until SIGINT or SIGTERM.
+    """Run a devnet, and simulated pRuntimes beside it, until `stop` is set.
 
-    :param tell: gets one line for each thing that listens.
+    :param tell: called once, when everything listens.
     :raises ConfigError: for a port that is taken or a data directory of another devnet.
     """
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
+    from prbkit.testing.pruntime import PRuntimeConfig, Server
+
     async with AsyncExitStack() as stack:
         net = await stack.enter_async_context(Devnet(config))
-        tell(f"relay chain  {net.relay_url}")
-        tell(f"parachain    {net.para_url}")
+        servers = []
         for index in range(workers):
-            from prbkit.testing.pruntime import PRuntimeConfig, Server
-
             seed = blake2_256(config.seed_bytes + b"worker %d" % index)
             server = Server(PRuntimeConfig(seed=seed), host=config.host)
-            tell(f"worker {index}     {(await stack.enter_async_context(server)).url}")
+            servers.append(await stack.enter_async_context(server))
+        tell(Listening(net.relay_url, net.para_url, tuple(server.url for server in servers)))
         running = asyncio.ensure_future(net.run())
         stopped = asyncio.ensure_future(stop.wait())
         try:
