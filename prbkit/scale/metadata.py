@@ -56,7 +56,7 @@ class _Decode:
 
 
 class Metadata:
-    """One runtime's metadata: immutable, safe to share between threads once `prepare`d.
+    """One runtime's metadata: immutable; call `prepare` before threads share it.
 
     Types are named by their id in the registry or by their path as text
     (``sp_runtime::multiaddress::MultiAddress``). What each value looks like stands in
