@@ -141,6 +141,10 @@ class CommittedIndex:
             self._tail[position],
         )
 
+    def set_start(self, position: int) -> int:
+        """Position of the first committed segment of the authority set of the one at `position`."""
+        return bisect_left(self._set_id, self._set_id[position])
+
     def set_end(self, position: int) -> int:
         """Position of the last committed segment of the authority set of the one at `position`."""
         return bisect_left(self._set_id, self._set_id[position] + 1) - 1
