@@ -156,7 +156,8 @@ class Follower:
                 scan=self._settings.relay_scan,
                 ahead=self._settings.fetch_ahead,
             )
-            await fetcher.feed(current.number, current.ends_set, target, take)
+            tip = Head(current.number, current.hash)
+            await fetcher.feed(tip, current.ends_set, target, take)
 
         await self._ask("relay", attempt)
         return self._archive.relay.number > start

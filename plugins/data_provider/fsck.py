@@ -51,7 +51,8 @@ async def check(
     """
     number = archive.genesis.relay_number
     try:
-        tip, (header,) = _origin_tip(archive), await archive.headers(0, 0)
+        (header,) = await archive.headers(0, 0)
+        tip = _origin_tip(archive, header)
         pairs = await asyncio.to_thread(decode_storage_state, archive.genesis.state)
         root = Header.decode(header).state_root
         state = await asyncio.to_thread(ParaState, pairs, root)
@@ -139,7 +140,7 @@ async def _check_segment(tip: RelayTip, segment: RelaySegment, para_id: int) -> 
     return after
 
 
-def _origin_tip(archive: Archive) -> RelayTip:
+def _origin_tip(archive: Archive, para_header: bytes) -> RelayTip:
     """The tip that the first segment follows, out of the genesis document; its proof checked."""
     header, authorities, set_id, proof = decode_genesis_info(archive.genesis.info)
     fields = Header.decode(header)
@@ -149,16 +150,15 @@ def _origin_tip(archive: Archive) -> RelayTip:
     if fields.number != archive.genesis.relay_number:
         raise CodecError(f"the header is of block {fields.number}")
     changes = scheduled_change(header) is not None
-    return RelayTip(fields.number, fields.hash, sets, changes, Head(0, b""))
+    return RelayTip(fields.number, fields.hash, sets, changes, Head(0, header_hash(para_header)))
 
 
 async def _tip_after(archive: Archive, position: int) -> RelayTip:
     """The tip that the segment at a position makes; −1: the genesis."""
+    (para_header,) = await archive.headers(0, 0)
+    origin = _origin_tip(archive, para_header)
     if position < 0:
-        origin = _origin_tip(archive)
-        (header,) = await archive.headers(0, 0)
-        head = Head(0, header_hash(header))
-        return RelayTip(origin.number, origin.hash, origin.authorities, origin.ends_set, head)
+        return origin
     segment = await _segment(archive, position)
     header = segment.headers()[-1]
     fields = Header.decode(header)
@@ -178,7 +178,7 @@ async def _tip_after(archive: Archive, position: int) -> RelayTip:
                 break
         at = _before_set(archive, entry.set_id)
     else:
-        sets = _origin_tip(archive).authorities
+        sets = origin.authorities
     return RelayTip(
         fields.number,
         fields.hash,

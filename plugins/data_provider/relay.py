@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager
 
-from prbkit.blobs import header_hash, header_number
+from prbkit.blobs import header_hash
 from prbkit.errors import SourceError, VerificationError
-from prbkit.interfaces import ChainSource
-from prbkit.light import Justification, scheduled_change
+from prbkit.interfaces import ChainSource, Head
+from prbkit.light import Justification, check_chain, scheduled_change
 
 from .facts import AUTHORITY_KEYS, RelayRange, para_head_key
 from .sync import Prove, Scan, first_change, next_relay
@@ -47,43 +46,52 @@ class RelayFetcher:
 
     async def feed(
         self,
-        number: int,
+        tip: Head,
         ends_set: bool,
         target: int,
         take: Callable[[RelayRange], Awaitable[None]],
     ) -> None:
-        """Give `take` the segments that follow relay block `number`, in order, up to `target`.
+        """Give `take` the segments that follow a relay block, in order, up to `target`.
 
-        :param ends_set: block `number` schedules a change of authorities.
+        :param ends_set: block `tip` schedules a change of authorities.
         :raises ExceptionGroup: of `SourceError`, of `VerificationError` for answers that cannot
             be right, and of what `take` raises.
         """
         queue: asyncio.Queue[asyncio.Task[RelayRange] | None] = asyncio.Queue(self._ahead)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._produce(number, ends_set, target, queue, group))
+            group.create_task(self._produce(tip, ends_set, target, queue, group))
             while (task := await queue.get()) is not None:
                 await take(await task)
 
     async def _produce(
         self,
-        number: int,
+        tip: Head,
         ends_set: bool,
         target: int,
         queue: asyncio.Queue[asyncio.Task[RelayRange] | None],
         group: asyncio.TaskGroup,
     ) -> None:
-        while (found := await self._next(number, ends_set, target)) is not None:
+        while (found := await self._next(tip, ends_set, target)) is not None:
             headers, justification = found
-            with self._reading(f"relay block {number + len(headers)}"):
-                number = header_number(headers[-1])
-                ends_set = scheduled_change(headers[-1]) is not None
-            await queue.put(group.create_task(self._proofs(headers, justification, ends_set)))
+            tip = self._chained(tip, headers)
+            ends_set = scheduled_change(headers[-1]) is not None
+            proofs = self._proofs(headers, tip.hash, justification, ends_set)
+            await queue.put(group.create_task(proofs))
         await queue.put(None)
 
+    def _chained(self, tip: Head, headers: Sequence[bytes]) -> Head:
+        """Check that headers follow a block by their hashes; the last one.
+
+        Verification does so too. Here it keeps us from asking about blocks that a false header
+        made up: that the node does not know them would not say that it lies.
+        """
+        last = tip.number + len(headers)
+        with checking("parent chain", self._view.url, f"relay blocks {tip.number + 1} to {last}"):
+            return Head(last, check_chain(headers, tip.hash, tip.number + 1))
+
     async def _proofs(
-        self, headers: Sequence[bytes], justification: bytes, changes: bool
+        self, headers: Sequence[bytes], at: bytes, justification: bytes, changes: bool
     ) -> RelayRange:
-        at = header_hash(headers[-1])
         if not changes:
             para = await self._view.read_proof([self._key], at)
             return RelayRange(headers, justification, para, None)
@@ -92,14 +100,14 @@ class RelayFetcher:
         )
         return RelayRange(headers, justification, para, change)
 
-    async def _next(self, number: int, ends_set: bool, target: int) -> _Found | None:
-        step = next_relay(number, ends_set, target, proves=self._proves, scan=self._scan)
+    async def _next(self, tip: Head, ends_set: bool, target: int) -> _Found | None:
+        step = next_relay(tip.number, ends_set, target, proves=self._proves, scan=self._scan)
         if isinstance(step, Prove):
             found = await self._prove(step)
             if found is not None:
                 return found
-            step = next_relay(number, ends_set, target, proves=False, scan=self._scan)
-        return await self._scanned(step, target) if isinstance(step, Scan) else None
+            step = next_relay(tip.number, ends_set, target, proves=False, scan=self._scan)
+        return await self._scanned(tip, step, target) if isinstance(step, Scan) else None
 
     async def _prove(self, step: Prove) -> _Found | None:
         proof, known = await asyncio.gather(
@@ -108,7 +116,7 @@ class RelayFetcher:
         if proof is None:
             self._proves = False
             return None
-        with self._reading(f"relay blocks from {step.first}"):
+        with checking("justification", self._view.url, f"relay blocks from {step.first}"):
             last = Justification.decode(proof.justification).commit.target_number
         if last < step.first:
             return None
@@ -125,13 +133,13 @@ class RelayFetcher:
             )
         return headers, proof.justification
 
-    async def _scanned(self, step: Scan, target: int) -> _Found | None:
+    async def _scanned(self, tip: Head, step: Scan, target: int) -> _Found | None:
         headers: list[bytes] = []
         last = step.last
         while True:
             fetched = await self._view.headers(step.first + len(headers), last)
-            with self._reading(f"relay blocks {step.first + len(headers)} to {last}"):
-                change = first_change(fetched)
+            tip = self._chained(tip, fetched)
+            change = first_change(fetched)
             if change is not None:
                 headers += fetched[: change + 1]
                 justification = await self._justification(headers[-1])
@@ -158,6 +166,3 @@ class RelayFetcher:
     async def _justification(self, header: bytes) -> bytes | None:
         block = await self._view.block(header_hash(header))
         return block.justifications.get(_GRANDPA)
-
-    def _reading(self, block: str) -> AbstractContextManager[None]:
-        return checking("shape", self._view.url, block)
