@@ -14,6 +14,8 @@ __all__ = ["Access"]
 
 _DOMAIN = b"prbkit pre-shared key v1\0"
 _PROOF_SIZE = hashlib.sha256().digest_size
+_MOST_PROOFS = 2
+"""A process has a pre-shared key and the secret of its installation, and no more."""
 
 
 def _prove(secret: bytes, dialler: bytes, listener: bytes) -> bytes:
@@ -49,7 +51,7 @@ class Access:
         """Tell whether a proven peer may command."""
         if peer_id == self.peer_id or peer_id in self.allow:
             return True
-        given = [proof[at : at + _PROOF_SIZE] for at in range(0, len(proof), _PROOF_SIZE)]
+        given = [proof[n * _PROOF_SIZE : (n + 1) * _PROOF_SIZE] for n in range(_MOST_PROOFS)]
         wanted = [_prove(secret, dialler, listener) for secret in self._secrets()]
         return any(hmac.compare_digest(one, other) for one in given for other in wanted)
 

@@ -142,9 +142,12 @@ class Server:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             tasks.create_task(self._reap())
-            while True:
-                parts = await self._router.recv_multipart(copy=False)
-                self._receive(parts)
+            try:
+                while True:
+                    parts = await self._router.recv_multipart(copy=False)
+                    self._receive(parts)
+            finally:
+                self._sessions.clear()  # so that requests which end now start no others
 
     # --- in ---
 

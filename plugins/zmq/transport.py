@@ -208,6 +208,10 @@ class ZmqTransport:
             for node in self._boot_nodes:
                 self._link(node, keep=True)
             started.set()
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self._tasks = None  # no new links from here on
 
     # --- who we are ---
 
@@ -534,7 +538,9 @@ class ZmqTransport:
             raise ConfigError("an unspecified address cannot be dialled", where=address)
         link = self._link(place, keep=False)
         if link is None:
-            raise TransportError("too many peers are known already", where=address)
+            raise TransportError(
+                "the transport is closed, or too many peers are known already", where=address
+            )
         if place.peer_id is not None and link.peer_id not in (None, place.peer_id):
             raise TransportError(
                 f"the peer there is {link.peer_id}, not the one expected", where=address

@@ -15,7 +15,7 @@ from prbkit.errors import ConfigError, Unauthorized
 from prbkit.settings import Settings
 from prbkit.testing.contracts.transport import eventually, identities
 from prbkit_plugins import zmq as plugin
-from prbkit_plugins.zmq.access import Access, prove_psk
+from prbkit_plugins.zmq.access import Access
 from prbkit_plugins.zmq.settings import ZmqSettings
 from prbkit_plugins.zmq.transport import ZmqTransport
 
@@ -64,13 +64,18 @@ def test_bad_settings_are_refused_and_the_secret_is_not_shown(tmp_path: Path) ->
 def test_who_may_command() -> None:
     access = Access("own", "n", frozenset({"friend"}), SecretStr("key"))
     here, there = b"d" * 32, b"l" * 32
-    proof = prove_psk(SecretStr("key"), here, there)
+    proof = Access("other", "n", psk=SecretStr("key")).proof(here, there)
     assert access.may_command("own", b"", here, there)
     assert access.may_command("friend", b"", here, there)
     assert access.may_command("other", proof, here, there)
     assert not access.may_command("other", proof, there, here)
     assert not access.may_command("other", b"", here, there)
     assert not Access("own", "n").may_command("other", proof, here, there)
+    ours = Access("own", "n", psk=SecretStr("another"), own_secret=b"installation")
+    sibling = Access("other", "n", own_secret=b"installation")
+    assert ours.may_command("other", sibling.proof(here, there), here, there)
+    assert sibling.may_command("own", ours.proof(here, there), here, there)
+    assert not Access("own", "n").may_command("other", sibling.proof(here, there), here, there)
     with pytest.raises(Unauthorized):
         access.check_namespace("m")
     Access("own", "n", ignore_namespace=True).check_namespace("m")
