@@ -6,9 +6,15 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from prbkit.testing.devnet.para import ParaSettings
+from prbkit.testing.devnet.accounts import dev_account
+from prbkit.testing.devnet.faults import Faults
+from prbkit.testing.devnet.para import PHA, ParaSettings, PoolSettings
 
 __all__ = ["DevnetConfig"]
+
+
+def _para() -> ParaSettings:
+    return ParaSettings(pools=(PoolSettings(dev_account("Alice").public, 1_000_000 * PHA),))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,9 +39,11 @@ class DevnetConfig:
     - `genesis_time`: Unix milliseconds of block 0; block n's timestamp is `slot` ms times n
       later, whatever the clock says.
     - `slot`: milliseconds of a relay block on chain.
-    - `para`: how the parachain is set up: pools, accounts, attestation, challenges, a runtime
-      upgrade. Its `para_id`, `block_time_ms` and relay genesis follow from the settings here.
+    - `para`: how the parachain is set up: pools (by default pool 0 of //Alice, with a million
+      PHA), accounts, attestation, challenges, a runtime upgrade. Its `para_id`, `block_time_ms`
+      and relay genesis follow from the settings here.
     - `relay_upgrade_at`: the relay block that upgrades the relay runtime, None: never.
+    - `relay_faults`, `para_faults`: how the two first endpoints misbehave from the start.
     - `data_dir`: where the chains are kept; a devnet that is started again on it goes on with
       them. None: in memory only.
     """
@@ -57,9 +65,11 @@ class DevnetConfig:
     relay_state_version: int = 1
     genesis_time: int = 1_700_000_000_000
     slot: int = 6000
-    para: ParaSettings = field(default_factory=ParaSettings)
+    para: ParaSettings = field(default_factory=_para)
     relay_upgrade_at: int | None = None
     data_dir: Path | None = None
+    relay_faults: Faults = field(default_factory=Faults)
+    para_faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
         for name in ("validators", "set_period", "justification_period", "slot"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Self
 
@@ -91,8 +92,10 @@ class Devnet:
         try:
             missing = config.history - self.network.relay.best.number
             await self.produce(max(missing, 0))
-            await self.add_endpoint("relay", port=config.relay_port)
-            await self.add_endpoint("para", port=config.para_port)
+            # Copies: the settings may serve another devnet.
+            relay, para = deepcopy(config.relay_faults), deepcopy(config.para_faults)
+            await self.add_endpoint("relay", port=config.relay_port, faults=relay)
+            await self.add_endpoint("para", port=config.para_port, faults=para)
         except BaseException:
             await self.close()
             raise
