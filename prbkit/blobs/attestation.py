@@ -23,6 +23,7 @@ __all__ = [
 class WorkerRegistrationInfo:
     """WorkerRegistrationInfoV2, or V1 where `para_id` is None (V1 ends after the operator).
 
+    `machine_id` is Bytes of any length (16 in practice), as the runtimes' metadata has it;
     `pubkey` is the worker's sr25519 key, `operator` an account id or None.
     """
 
@@ -40,7 +41,7 @@ class WorkerRegistrationInfo:
         """Return the SCALE bytes."""
         parts = [
             _u32(self.version),
-            _sized(self.machine_id, 16, "machine_id"),
+            _blob(self.machine_id),
             _sized(self.pubkey, 32, "pubkey"),
             _sized(self.ecdh_pubkey, 32, "ecdh_pubkey"),
             _sized(self.genesis_block_hash, 32, "genesis_block_hash"),
@@ -56,7 +57,7 @@ class WorkerRegistrationInfo:
     def decode(cls, data: bytes) -> WorkerRegistrationInfo:
         """Read V2 or V1; raises CodecError, also for bytes left over."""
         walker = core.Walker(data, "worker registration info")
-        version, machine_id = walker.u32(), walker.take(16)
+        version, machine_id = walker.u32(), walker.blob()
         keys = walker.take(32), walker.take(32), walker.take(32)
         features = tuple(walker.u32() for _ in range(walker.count(least=4)))
         operator = walker.take(32) if walker.option() else None
