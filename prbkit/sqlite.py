@@ -61,9 +61,8 @@ class Database:
         thread, self._thread = self._thread, None
         if thread is None:
             return
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            thread.submit(connection.close)
+        # On the thread, and so after an open that was cancelled but still runs there.
+        thread.submit(self._close)
         await asyncio.to_thread(thread.shutdown, wait=True)
 
     async def write(self, transaction: Callable[[sqlite3.Connection], T]) -> T:
@@ -91,6 +90,11 @@ class Database:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute(f"PRAGMA synchronous = {self._synchronous}")
         self._transact(lambda c: [c.execute(s) for s in self._schema.split(";") if s.strip()])
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _live(self) -> sqlite3.Connection:
         if self._connection is None:

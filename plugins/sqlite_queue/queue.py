@@ -206,7 +206,9 @@ class SqliteQueue:
         seen = await self._version()
         while not self._put.is_set() and (left := end - loop.time()) > 0:
             try:
-                await asyncio.wait_for(self._put.wait(), min(POLL, left))
+                # Not wait_for: in Python 3.11 it loses a cancellation that meets the event.
+                async with asyncio.timeout(min(POLL, left)):
+                    await self._put.wait()
             except TimeoutError:
                 if await self._version() != seen:
                     return

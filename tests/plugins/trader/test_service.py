@@ -1,0 +1,247 @@
+"""The trader end to end against a chain in memory: faults, deaths and lost queues."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from prbkit.errors import ConfigError
+from prbkit.events import JobChanged
+from prbkit.interfaces import JobRecord, JobState, Pool, TradeJob
+from prbkit.scale import Metadata
+from prbkit_plugins.keyring.uri import open_uri
+from prbkit_plugins.sqlite_queue.queue import SqliteQueue
+from prbkit_plugins.trader import service
+from prbkit_plugins.trader.service import Trader
+
+from .context import FixedInventory, TestContext
+from .fakechain import FakeChain
+
+ALICE = open_uri("//Alice").account
+POOLS = {
+    1: (Pool("p1", 1, "one", operator=ALICE), "//Alice"),
+    2: (Pool("p2", 2, "two", operator=open_uri("//Bob").account), "//Bob"),
+    3: (Pool("p3", 3, "no operator"), ""),
+}
+FAST = {"batch_age": 0.0, "resubmit_after": 0.02, "era_period": 8, "attempts": 1000}
+
+
+@pytest.fixture(scope="module")
+def md(data_dir: Path) -> Metadata:
+    md = Metadata.parse((data_dir / "metadata/rhala_1241_v14.scale").read_bytes())
+    md.prepare()
+    return md
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "PAUSE", 0.005)
+    monkeypatch.setattr(service, "WAIT", 0.05)
+
+
+def remark(md: Metadata, key: str, pid: int = 1) -> TradeJob:
+    call = md.call("System", "remark", remark=key.encode())
+    return TradeJob(key, pid, "CALL", {"call": f"0x{call.hex()}"}, time.time())
+
+
+def context(chain: FakeChain, queue: Any, folder: Path, **section: Any) -> TestContext:
+    return TestContext(chain, queue, FixedInventory(POOLS), folder, **{**FAST, **section})
+
+
+@asynccontextmanager
+async def trading(context: TestContext) -> AsyncIterator[asyncio.Task[None]]:
+    """Run a trader; leaving kills it wherever it is."""
+    running = asyncio.create_task(Trader(context).run())
+    try:
+        yield running
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+
+
+async def until(
+    chain: FakeChain, running: asyncio.Task[None], true: Callable[[], Any], blocks: int = 3000
+) -> None:
+    """Let blocks come until something holds."""
+    for _ in range(blocks):
+        if running.done():
+            running.result()
+        found = true()
+        if asyncio.iscoroutine(found):
+            found = await found
+        if found:
+            return
+        await asyncio.sleep(0.003)
+        await chain.step()
+    pytest.fail(f"nothing after {blocks} blocks")
+
+
+async def ended(queue: SqliteQueue, keys: list[str]) -> dict[str, JobRecord] | None:
+    records = [await queue.get(key) for key in keys]
+    found = {r.job.key: r for r in records if r is not None and r.state.final}
+    return found if len(found) == len(keys) else None
+
+
+async def test_jobs_are_batched_and_each_gets_its_own_outcome(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        jobs = [remark(md, f"{n}") for n in range(5)]
+        bad = md.call("System", "set_heap_pages", pages=1)
+        jobs.append(TradeJob("bad", 1, "CALL", {"call": f"0x{bad.hex()}"}, 0.0))
+        jobs.append(remark(md, "other pool", pid=2))
+        jobs.append(TradeJob("no pool", 77, "CALL", {"call": "0x"}, 0.0))
+        jobs.append(remark(md, "no operator", pid=3))
+        jobs.append(TradeJob("no action", 1, "DANCE", {}, 0.0))
+        jobs.append(TradeJob("no call", 1, "CALL", {"call": "0xffffff"}, 0.0))
+        jobs.append(TradeJob("no hex", 1, "ADD_WORKER", {"public_key": "77"}, 0.0))
+        for job in jobs:
+            await queue.put(job)
+        keys = [job.key for job in jobs]
+        at = context(chain, queue, tmp_path, batch_age=0.2)
+        async with trading(at) as running:
+            await until(chain, running, lambda: ended(queue, keys))
+        found = await ended(queue, keys)
+        assert found
+        good = {key for key, record in found.items() if record.state is JobState.FINALIZED}
+        assert good == {"0", "1", "2", "3", "4", "other pool"}
+        assert len(chain.ledger) == 6
+        error = found["bad"].error
+        assert error is not None
+        assert (error.pallet, error.name) == ("Balances", "InsufficientBalance")
+        assert error.docs
+        assert found["bad"].block is not None
+        assert len({found[key].extrinsic_hash for key in ("0", "4", "bad")}) == 1
+        for key, word in [
+            ("no pool", "no pool with pid 77"),
+            ("no operator", "has no operator"),
+            ("no action", "DANCE"),
+            ("no call", "not a call"),
+            ("no hex", "not 0x hex"),
+        ]:
+            error = found[key].error
+            assert error is not None
+            assert word in error.message
+            assert found[key].extrinsic_hash is None
+        assert at.status() == {"finalized": 6, "failed": 6, "pending": 0}
+        told = [e.record.state for e in at.events if isinstance(e, JobChanged)]
+        assert {JobState.BATCHED, JobState.SUBMITTED, JobState.FINALIZED} <= set(told)
+
+
+async def test_a_job_put_again_is_answered_and_not_done_again(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    for life in range(3):
+        # Each time the queue has lost everything, as Redis may.
+        async with SqliteQueue(tmp_path / f"q{life}.db") as queue:
+            await queue.put(remark(md, "once"))
+            async with trading(context(chain, queue, tmp_path)) as running:
+                await until(chain, running, lambda queue=queue: ended(queue, ["once"]))
+            found = await ended(queue, ["once"])
+            assert found
+            assert found["once"].state is JobState.FINALIZED
+    assert chain.ledger == [(ALICE, b"once")]
+
+
+async def test_a_job_taken_by_a_trader_that_died_needs_no_queue(
+    md: Metadata, tmp_path: Path
+) -> None:
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(remark(md, "a"))
+        at = context(chain, queue, tmp_path, batch_age=1000.0)
+        async with trading(at) as running:
+            await until(chain, running, lambda: at.status().get("pending") == 1)
+    async with SqliteQueue(tmp_path / "empty.db") as queue:
+        at = context(chain, queue, tmp_path)
+        async with trading(at) as running:
+            await until(chain, running, lambda: ended(queue, ["a"]))
+    assert chain.ledger == [(ALICE, b"a")]
+
+
+async def test_what_no_node_takes_is_signed_again_and_ends_as_expired(
+    md: Metadata, tmp_path: Path
+) -> None:
+    chain = FakeChain(md)
+    chain.refuse = "Inability to pay some fees , e.g. account balance too low"
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(remark(md, "poor"))
+        at = context(chain, queue, tmp_path, attempts=2)
+        async with trading(at) as running:
+            await until(chain, running, lambda: ended(queue, ["poor"]))
+        found = await ended(queue, ["poor"])
+        assert found
+        assert found["poor"].state is JobState.EXPIRED
+        notes = [e.record.error.message for e in at.events if e.record.error]
+        assert any("Inability to pay" in note for note in notes)
+    assert chain.ledger == []
+    assert len(chain.blocks) > 2 * 8
+
+
+async def test_a_stolen_nonce_heals(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    chain.refuse = "for now"
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(remark(md, "a"))
+        async with trading(context(chain, queue, tmp_path)) as running:
+            await until(chain, running, lambda: chain.submissions > 0)
+            await chain.step(foreign=ALICE)
+            chain.refuse = None
+            await until(chain, running, lambda: ended(queue, ["a"]))
+    assert chain.ledger == [(ALICE, b"a")]
+    assert chain.nonces[ALICE] == 2
+
+
+async def test_a_second_trader_on_one_journal_is_refused(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        at = context(chain, queue, tmp_path)
+        async with trading(at) as running:
+            await until(chain, running, lambda: at.status())
+            with pytest.raises(ConfigError, match="another trader"):
+                await Trader(context(chain, queue, tmp_path)).run()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("seed", range(12))
+async def test_each_call_once_under_faults_and_deaths(
+    md: Metadata, tmp_path: Path, seed: int
+) -> None:
+    """The trader dies at random moments; nodes lose answers and drop what they took."""
+    chain = FakeChain(md, seed=seed, fault=0.15)
+    chance = chain.random
+    jobs = [remark(md, f"{n}", pid=chance.choice((1, 2))) for n in range(40)]
+    keys = [job.key for job in jobs]
+    waiting = list(jobs)
+    queue_file, lives = 0, 0
+    section = {"batch_calls": 4, "max_in_flight": chance.choice((1, 3))}
+    while lives < 60:
+        lives += 1
+        if lives > 30:
+            chain.fault = 0.0
+        if chance.random() < 0.2:
+            queue_file += 1
+            waiting = list(jobs)
+        async with SqliteQueue(tmp_path / f"q{queue_file}.db") as queue:
+            at = context(chain, queue, tmp_path, **section)
+            async with trading(at) as running:
+                for _ in range(chance.randrange(1, 25)):
+                    for job in waiting[: chance.randrange(4)]:
+                        await queue.put(job)
+                        waiting.remove(job)
+                    await asyncio.sleep(chance.choice((0, 0.001, 0.004)))
+                    if running.done():
+                        running.result()
+                    await chain.step(foreign=ALICE if chance.random() < 0.02 else None)
+            if not waiting and await ended(queue, keys):
+                break
+    done = sorted(remark for _, remark in chain.ledger)
+    assert done == sorted(key.encode() for key in keys)
+    for pid, uri in ((1, "//Alice"), (2, "//Bob")):
+        account = open_uri(uri).account
+        mine = [int(remark) for who, remark in chain.ledger if who == account]
+        assert len(mine) == sum(job.pid == pid for job in jobs)
