@@ -3,7 +3,6 @@
 
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from libc.stdint cimport uint32_t
-from libc.string cimport memcpy
 
 import threading
 
@@ -99,10 +98,13 @@ cdef class MerkleTrie:
         for k, v in changes:
             key = _own(k)
             if len(key) > PRBKIT_MAX_KEY:
-                raise CodecError(f"a storage key has {len(key)} bytes: the trie holds {PRBKIT_MAX_KEY}")
+                raise CodecError(
+                    f"a storage key has {len(key)} bytes: the trie holds {PRBKIT_MAX_KEY}"
+                )
             held.append((key, None if v is None else _own(v)))
         n = len(held)
-        cdef prbkit_change *c = <prbkit_change *> PyMem_Malloc(<size_t> (n + 1) * sizeof(prbkit_change))
+        cdef size_t size = <size_t> (n + 1) * sizeof(prbkit_change)
+        cdef prbkit_change *c = <prbkit_change *> PyMem_Malloc(size)
         if c == NULL:
             raise MemoryError
         try:
@@ -189,7 +191,7 @@ cdef class MerkleTrie:
                 if n == self.t.root or n.ref_len == 32:
                     if prbkit_encode(&self.t, n):
                         raise MemoryError
-                    nodes.add(PyBytes_FromStringAndSize(<char *> self.t.buf.data, <Py_ssize_t> self.t.buf.len))
+                    nodes.add(self.t.buf.data[:self.t.buf.len])
                 if n.n_nibbles > total - pos:
                     return
                 for i in range(n.n_nibbles):
@@ -198,7 +200,7 @@ cdef class MerkleTrie:
                 pos += n.n_nibbles
                 if pos == total:
                     if n.value_hashed:
-                        nodes.add(PyBytes_FromStringAndSize(<char *> n.value, <Py_ssize_t> n.value_len))
+                        nodes.add(n.value[:n.value_len])
                     return
                 if n.kids == NULL:
                     return
@@ -224,8 +226,10 @@ cdef struct ParsedNode:
     size_t kid_len[16]
 
 
-cdef const char *_read_compact32(const uint8_t **at, const uint8_t *end, size_t *out) noexcept nogil:
-    # A compact length as Substrate writes it (the shortest form), or what is wrong with it.
+cdef const char *_read_compact32(
+    const uint8_t **at, const uint8_t *end, size_t *out
+) noexcept nogil:
+    # A compact length as Substrate writes it (the shortest form); NULL, or what is wrong.
     cdef const uint8_t *p = at[0]
     cdef size_t left = <size_t> (end - p), v
     if left == 0:
@@ -376,7 +380,10 @@ def proof_lookup(bytes root not None, dict nodes not None, bytes key not None):
         if wrong == NULL and node.empty and not at_root:
             wrong = "it is empty but not the root"
         if wrong != NULL:
-            raise ProofError(f"a trie node is malformed: {wrong.decode()}", where=f"nibble {pos} of 0x{key.hex()}")
+            raise ProofError(
+                f"a trie node is malformed: {wrong.decode()}",
+                where=f"nibble {pos} of 0x{key.hex()}",
+            )
         if node.empty or node.n_nibbles > total - pos:
             return None
         first = node.n_nibbles & 1

@@ -2,6 +2,8 @@
 # what is spliced is walked once to know where it ends and copied, never decoded. Every read of a
 # Walker is checked against the end of its buffer.
 
+from libc.string cimport memcpy
+
 cdef enum:
     HASH_SIZE = 32
 
@@ -310,7 +312,7 @@ def decode_storage_changes(data):
 
 
 def check_relay_body(data, size_t first, size_t count):
-    """Raise unless the bytes are HeaderToSyncs without justification of blocks first, first + 1, …"""
+    """Raise unless these are HeaderToSyncs without justification of blocks first, first + 1, …"""
     cdef Walker w = Walker(data, "relay headers")
     cdef const uint8_t *mark
     cdef size_t i

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from prbkit._native import core
-from prbkit.errors import ProofError
+from prbkit.errors import CodecError, ProofError
 
 __all__ = [
     "CHILD_PREFIX",
@@ -23,6 +23,9 @@ __all__ = [
 ]
 
 CHILD_PREFIX = b":child_storage:default:"
+
+MAX_KEY = 32767
+"""Bytes that a key may have: Substrate bounds partial keys by 65,535 nibbles."""
 
 Changes = Iterable[tuple[bytes, bytes | None]]
 """(key, value) pairs in order; None deletes."""
@@ -74,12 +77,15 @@ class Trie:
         of them. Where `main` alone deletes a child's root the child is gone; where it sets one
         that isn't that of the child we know, the child's content is unknown from then on.
 
-        :raises ProofError: for a change of a child whose content is unknown; nothing is changed.
+        :raises ProofError: for a change of a child whose content is unknown.
+        :raises CodecError: for a key that is longer than a trie holds. Nothing is changed then.
         """
         main = [(bytes(key), value) for key, value in main]
         wanted: dict[bytes, list[tuple[bytes, bytes | None]]] = {}
         for name, content in children:
             wanted.setdefault(bytes(name), []).extend(content)
+        for keys in (main, wanted.items(), *wanted.values()):
+            _check_keys(keys)
         fresh: dict[bytes, core.MerkleTrie] = {}
         for name in wanted:
             if name not in self._children:
@@ -196,6 +202,12 @@ def read_proof(
 def ordered_root(items: Sequence[bytes], version: int = 0) -> bytes:
     """Return the trie root of {SCALE compact(index): item}, as of a block's extrinsics."""
     return core.MerkleTrie(version).apply([(core.compact(i), item) for i, item in enumerate(items)])
+
+
+def _check_keys(pairs: Iterable[tuple[bytes, object]]) -> None:
+    for key, _ in pairs:
+        if len(key) > MAX_KEY - len(CHILD_PREFIX):
+            raise CodecError(f"a storage key or a child's name has {len(key)} bytes")
 
 
 def _child_value(root: bytes) -> bytes | None:

@@ -34,7 +34,7 @@ def test_a_segment_is_read_back(lengths: list[tuple[int, int, bool]]) -> None:
         assert RelaySegment.decode(segment.encode()) == segment
         numbers = [header_number(header) for header in segment.headers()]
         assert numbers == list(range(segment.first, segment.last + 1))
-        assert segment.proof_nodes() == [b"para head %d" % segment.para_number]
+        assert segment.proof_nodes() == [f"para head {segment.para_number}".encode()]
         change = segment.authority_set_change()
         assert (change is None) == (segment.change is None)
 

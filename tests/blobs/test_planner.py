@@ -11,6 +11,7 @@ from prbkit.blobs import (
     Counters,
     Dispatch,
     Planner,
+    RelaySegment,
     Request,
     SyncCombined,
     SyncHeaders,
@@ -32,7 +33,7 @@ def body(chain: Chain, index: CommittedIndex, request: Request) -> bytes:
     """Fetch what a request needs, as a runner does, and splice it."""
     by_last = {s.last: s for s in chain.segments}
 
-    def relay(first: int, last: int) -> list:
+    def relay(first: int, last: int) -> list[RelaySegment]:
         return [by_last[entry.last] for entry in index.segments(first, last)]
 
     match request:
@@ -195,7 +196,7 @@ def test_waiting_says_why(counters: Counters, reason: str) -> None:
 def test_assemble_refuses_documents_of_other_blocks() -> None:
     chain = Chain.make(0, [(3, 1, False), (3, 1, True), (2, 1, False)])
     a, b, c = chain.segments
-    for request, segments, para in [
+    cases: list[tuple[Request, list[RelaySegment], list[bytes]]] = [
         (SyncHeaders(1, 6), [a], []),
         (SyncHeaders(1, 6), [b], []),
         (SyncHeaders(1, 8), [a, b, c], []),  # over a change of set
@@ -205,6 +206,7 @@ def test_assemble_refuses_documents_of_other_blocks() -> None:
         (SyncParaHeaders(0, 1, 3), [b], chain.para[:2]),
         (Dispatch(1, 2), [], chain.para[:2]),
         (Wait("nothing"), [], []),
-    ]:
+    ]
+    for request, segments, para in cases:
         with pytest.raises(CodecError):
             assemble(request, segments, para, chain.changes[1:3])

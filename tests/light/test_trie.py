@@ -53,19 +53,19 @@ def naive_node(pairs: Mapping[str, bytes], version: int) -> bytes:
     for path, value in pairs.items():
         if len(path) > shared:
             below.setdefault(path[shared], {})[path[shared + 1 :]] = value
-    value = pairs.get(partial)
-    hashed = version == 1 and value is not None and len(value) > 32
+    here = pairs.get(partial)
+    hashed = version == 1 and here is not None and len(here) > 32
     if hashed:
         head = size_prefix(0x10, 4, shared) if below else size_prefix(0x20, 5, shared)
     elif below:
-        head = size_prefix(0x80 if value is None else 0xC0, 6, shared)
+        head = size_prefix(0x80 if here is None else 0xC0, 6, shared)
     else:
         head = size_prefix(0x40, 6, shared)
     out = head + packed
     if below:
         out += sum(1 << int(digit, 16) for digit in below).to_bytes(2, "little")
-    if value is not None:
-        out += blake(value) if hashed else scale_bytes(value)
+    if here is not None:
+        out += blake(here) if hashed else scale_bytes(here)
     for digit in sorted(below):
         child = naive_node(below[digit], version)
         out += scale_bytes(child if len(child) < 32 else blake(child))
@@ -211,13 +211,23 @@ def test_a_very_deep_trie_is_no_problem() -> None:
     assert trie.root == blake(b"\0")
 
 
-def test_a_key_that_is_too_long_is_refused() -> None:
-    trie = Trie([(b"\1" * 32767, b"1")])
-    assert read_proof(trie.root, trie.proof([b"\1" * 32767]), b"\1" * 32767) == b"1"
+def test_a_key_that_is_too_long_is_refused_and_nothing_changed() -> None:
+    long = b"\1" * 32_000
+    trie = Trie([(long, b"1")], [(b"kid", [(b"k", b"v")])])
+    assert read_proof(trie.root, trie.proof([long]), long) == b"1"
     root = trie.root
-    with pytest.raises(CodecError, match="32768 bytes"):
-        trie.apply([(b"a", b"b"), (bytes(32768), b"1")])
+    for main, children in (
+        ([(b"a", b"b"), (bytes(32768), b"1")], []),
+        ([(bytes(32768), None)], [(b"kid", [(b"k", b"w")])]),
+        ([], [(b"kid", [(b"k", b"w"), (bytes(40_000), b"1")])]),
+        ([], [(b"kid", [(b"k", b"w")]), (bytes(40_000), [(b"k", b"w")])]),
+    ):
+        with pytest.raises(CodecError, match="bytes"):
+            trie.apply(main, children)
     assert trie.root == root
+    assert trie.get(b"k", child=b"kid") == b"v"
+    with pytest.raises(CodecError, match="40000 bytes"):
+        core.MerkleTrie().apply([(bytes(40_000), b"1")])
 
 
 def test_versions() -> None:
