@@ -32,14 +32,16 @@ def items(data_dir: Path) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def blocks(data_dir: Path, md: Metadata) -> dict[int, tuple[list[bytes], list[Event]]]:
+def blocks(data_dir: Path, md: Metadata) -> dict[int, tuple[int, list[Event]]]:
+    """Block → index of the run's extrinsic, and all events."""
     run = json.loads(gzip.decompress((data_dir / "runtime/events.json.gz").read_bytes()))
-    found = {}
-    for block in run["blocks"] if isinstance(run, dict) else run:
-        number = block.get("number")
-        extrinsics = [bytes.fromhex(each[2:]) for each in block["extrinsics"]]
-        found[number] = (extrinsics, md.decode_events(bytes.fromhex(block["eventsScale"][2:])))
-    return found
+    return {
+        item["number"]: (
+            item["extrinsicIndex"],
+            md.decode_events(bytes.fromhex(item["eventsScale"][2:])),
+        )
+        for item in run["items"]
+    }
 
 
 def event(pallet: str, name: str, fields: Any = (), index: int = 1) -> Event:
@@ -95,33 +97,37 @@ def test_errors_that_no_metadata_names(md: Metadata) -> None:
     assert dispatch_error(md, 7).message == "unknown error 7"
 
 
-def test_the_real_runs_batches_read_as_they_went(
-    md: Metadata,
-    items: list[dict[str, Any]],
-    blocks: dict[int, tuple[list[bytes], list[Event]]],
+def test_the_real_runs_extrinsics_read_as_they_went(
+    md: Metadata, items: list[dict[str, Any]], blocks: dict[int, tuple[int, list[Event]]]
 ) -> None:
-    read = 0
+    batches = failures = 0
     for item in items:
         raw = bytes.fromhex(item["extrinsic"][2:])
         assert extrinsic_hash(raw).hex() == item["extrinsicHash"][2:]
-        call = bytes.fromhex(item["call"][2:])
-        pallet, name, args = md.decode_call(call)
+        if item["number"] not in blocks:
+            continue
+        index, events = blocks[item["number"]]
+        pallet, name, args = md.decode_call(bytes.fromhex(item["call"][2:]))
         proxied = (pallet, name) == ("Proxy", "proxy")
-        if proxied:
+        while name in ("proxy", "sudo"):
             ((pallet, inner),) = args["call"].items()
             ((name, args),) = inner.items()
-        if (pallet, name) != ("Utility", "force_batch") or item["number"] not in blocks:
-            continue
-        extrinsics, events = blocks[item["number"]]
-        found = call_errors(md, events, extrinsics.index(raw), len(args["calls"]), proxied=proxied)
-        assert len(found) == len(args["calls"])
-        told = [each for each in item["events"] if each["event"].startswith("Utility.Item")]
-        assert [each is not None for each in found] == [
-            each["event"] == "Utility.ItemFailed" for each in told
-        ]
-        assert all(error.pallet and error.docs for error in found if error is not None)
-        read += 1
-    assert read > 0
+        if item["outcome"] == "ExtrinsicFailed":
+            failed = item["dispatchError"]["Module"]
+            expected = md.error(failed["index"], bytes.fromhex(failed["error"][2:]))
+            for error in call_errors(md, events, index, 2, proxied=proxied):
+                assert error is not None
+                assert (error.pallet, error.name, error.docs) == expected
+            failures += 1
+        elif name in {"batch", "batch_all", "force_batch"}:
+            found = call_errors(md, events, index, len(args["calls"]), proxied=proxied)
+            told = [e for e in item["batchEvents"] if e["event"].startswith("Utility.Item")]
+            assert [error is not None for error in found] == [
+                each["event"] == "Utility.ItemFailed" for each in told
+            ]
+            batches += 1
+    assert batches >= 2
+    assert failures >= 2
 
 
 def test_calls_that_make_batches_are_known(md: Metadata) -> None:
@@ -159,9 +165,7 @@ def test_the_stock_actions_make_the_calls_of_their_names(md: Metadata) -> None:
 
 def test_messages_of_workers_go_into_calls_as_they_are(md: Metadata, data_dir: Path) -> None:
     found = json.loads((data_dir / "runtime/mq_messages.json").read_text())
-    messages = found["messages"] if isinstance(found, dict) else found
-    raw = [each.get("scale") or each.get("signedMessage") for each in messages]
-    assert all(raw)
+    raw = [item["signedMessage"] for item in found["items"]]
     calls = ACTIONS["BATCH_SYNC_MQ_MESSAGE"](md, POOL, {"messages": raw})
     assert len(calls) == len(raw)
     for call, message in zip(calls, raw, strict=True):
