@@ -2,7 +2,8 @@
 
 A worker sends `SignedMessage`s (``PhalaMq.sync_offchain_message``); the chain leaves `Message`s in
 ``PhalaMq.OutboundMessages`` of a block's state, which a worker reads while it dispatches that
-block. A message's payload is one of the enums below, by its topic. Layouts and topics are those of
+block. A message's payload is one of the enums below, by its topic; a topic that begins with ``^``
+is a pallet's alone, others reach everyone off the chain too. Layouts and topics are those of
 phala-blockchain's ``phala-types`` and of the pallets' ``RegistryEvent``.
 
 ===========================  ========================  =====================================
@@ -10,8 +11,7 @@ topic                        sender                    payload
 ===========================  ========================  =====================================
 ``phala/system/event``       pallet                    `SYSTEM_EVENT`
 ``^phala/registry/event``    worker                    `REGISTRY_EVENT`
-``phala/mining/report``      worker, to gatekeepers    `WORKING_REPORT`
-``^phala/mining/report``     worker, to the pallet     `WORKING_REPORT`
+``phala/mining/report``      worker                    `WORKING_REPORT`
 ``^phala/mining/update``     gatekeeper, to the pallet `WORKING_INFO_UPDATE`
 ===========================  ========================  =====================================
 """
@@ -43,7 +43,6 @@ __all__ = [
     "REGISTRY_EVENT",
     "REGISTRY_TOPIC",
     "REPORT_TOPIC",
-    "REPORT_TO_PALLET_TOPIC",
     "SIGNED_MESSAGE",
     "SYSTEM_EVENT",
     "SYSTEM_TOPIC",
@@ -88,7 +87,6 @@ __all__ = [
 SYSTEM_TOPIC = b"phala/system/event"
 REGISTRY_TOPIC = b"^phala/registry/event"
 REPORT_TOPIC = b"phala/mining/report"
-REPORT_TO_PALLET_TOPIC = b"^phala/mining/report"
 UPDATE_TOPIC = b"^phala/mining/update"
 
 # ---------------------------------------------------------------------------------------- origins

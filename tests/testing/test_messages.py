@@ -29,7 +29,7 @@ def test_real_worker_messages(data_dir):
         )
         payload = {
             messages.REGISTRY_TOPIC: messages.REGISTRY_EVENT,
-            messages.REPORT_TO_PALLET_TOPIC: messages.WORKING_REPORT,
+            b"^phala/mining/report": messages.WORKING_REPORT,
             messages.UPDATE_TOPIC: messages.WORKING_INFO_UPDATE,
         }.get(signed.message.destination)
         if payload is not None:

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NoReturn, TypeAlias
 
-from prbkit.scale import Metadata
 from prbkit.testing.devnet.storage import Storage
 
 __all__ = [
@@ -43,11 +41,13 @@ CallFilter: TypeAlias = Callable[[str, str, Args], bool]
 
 #: Weight of a call that states none, in picoseconds of reference time.
 BASE_WEIGHT = 100_000_000
+#: How deep calls may stand in calls; what a real runtime's stack bounds too.
+MAX_CALL_DEPTH = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """An account; `filters` are those of the proxies that act for it, outermost first."""
+    """An account; `filters` are those of the proxy that acts for it."""
 
     account: bytes
     filters: tuple[CallFilter, ...] = ()
@@ -155,17 +155,6 @@ def lookup(address: Any) -> bytes:
     raise DispatchFailed("CannotLookup")
 
 
-@cache
-def _error_indexes(md: Metadata) -> dict[CallName, Any]:
-    return {
-        (pallet.name, error.name): {
-            "Module": {"index": pallet.index, "error": bytes([error.index, 0, 0, 0])}
-        }
-        for pallet in md.pallets.values()
-        for error in md.variants(pallet.errors).values()
-    }
-
-
 class Context:
     """What a block's calls act on.
 
@@ -179,6 +168,7 @@ class Context:
         self.settings = settings
         self.phase: Any = "Initialization"
         self.events: list[bytes] = []
+        self._depth = 0
         self.get = storage.get
         self.put = storage.put
         self.has = storage.has
@@ -206,7 +196,9 @@ class Context:
 
     def fail(self, pallet: str, error: str) -> NoReturn:
         """Fail the call with a pallet's error."""
-        raise DispatchFailed(_error_indexes(self.md)[pallet, error])
+        found = self.md.pallet(pallet)
+        number = self.md.variants(found.errors)[error].index
+        raise DispatchFailed({"Module": {"index": found.index, "error": bytes([number, 0, 0, 0])}})
 
     def ensure(self, condition: bool, pallet: str, error: str) -> None:
         """Fail the call with a pallet's error unless the condition holds."""
@@ -233,8 +225,14 @@ class Context:
         registered = _CALLS.get((pallet, name))
         if registered is None:
             raise DispatchFailed("Unavailable")
-        with self.transaction():
-            return bool(registered.handler(self, origin, args))
+        if self._depth == MAX_CALL_DEPTH:
+            raise DispatchFailed("Exhausted")
+        self._depth += 1
+        try:
+            with self.transaction():
+                return bool(registered.handler(self, origin, args))
+        finally:
+            self._depth -= 1
 
     def attempt(self, origin: Origin, value: Mapping[str, Any]) -> Any:
         """Make a call that stands inside another; return its DispatchResult."""

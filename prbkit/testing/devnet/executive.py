@@ -51,6 +51,7 @@ InherentsT = TypeVar("InherentsT")
 FEE_BASE = 125_000_000
 FEE_PER_BYTE = 10_000_000
 IMMORTAL = (1 << 64) - 1
+_NO_HASH = {"mode": "Disabled"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ class Executive(ABC, Generic[InherentsT]):
             "CheckMortality": checkpoint,
             "CheckMetadataHash": None,
         }
-        if signed.extra.get("CheckMetadataHash", "Disabled") != "Disabled":
+        if signed.extra.get("CheckMetadataHash", _NO_HASH) != _NO_HASH:
             raise InvalidTransaction("CannotLookup")
         payload = b"".join(
             [

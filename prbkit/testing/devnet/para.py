@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from prbkit.testing.devnet.accounts import DEV_NAMES, dev_account
@@ -105,7 +106,7 @@ class ParaRuntime(Executive[ParaInherents]):
         )
         super().__init__(metadata, version, settings)
 
-    @property
+    @cached_property
     def upgrade(self) -> tuple[int, ParaRuntime] | None:
         """The block that turns to the next rules, and those."""
         if self._upgraded or self.settings.upgrade_at is None:
@@ -142,8 +143,7 @@ class ParaRuntime(Executive[ParaInherents]):
         computation.finalize(ctx)
         if self.upgrade is None or self.upgrade[0] != ctx.number:
             return []
-        upgraded = self.upgrade[1].version
-        ctx.storage.write(b":code", code(upgraded))
+        ctx.storage.write(b":code", code(self.upgrade[1].version))
         ctx.deposit("System", "CodeUpdated")
         return ["RuntimeEnvironmentUpdated"]
 

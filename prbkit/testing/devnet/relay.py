@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from prbkit.testing.devnet.accounts import DEV_NAMES, dev_account
@@ -14,11 +15,13 @@ from prbkit.testing.devnet.pallets import grandpa, paras, timestamp
 from prbkit.testing.devnet.relay_tables import relay_metadata
 from prbkit.testing.devnet.runtime import RelayInherents, RuntimeVersion
 from prbkit.testing.devnet.storage import Storage
+from prbkit.testing.layouts import u8, u32, u64
 
 __all__ = ["RelayRuntime", "RelaySettings"]
 
 _GRANDPA_API = (bytes.fromhex("ed99c5acb25eedf5"), 3)
 _REGISTERED = (paras,)
+_SECONDARY_PLAIN = 2
 
 
 def _endowed() -> Mapping[bytes, int]:
@@ -86,7 +89,7 @@ class RelayRuntime(Executive[RelayInherents]):
         )
         super().__init__(metadata, version, settings)
 
-    @property
+    @cached_property
     def upgrade(self) -> tuple[int, RelayRuntime] | None:
         """The block that turns to the next rules, and those."""
         if self._upgraded or self.settings.upgrade_at is None:
@@ -111,8 +114,11 @@ class RelayRuntime(Executive[RelayInherents]):
         ]
 
     def pre_runtime(self, inherents: RelayInherents) -> list[Any]:
+        """Return BABE's digest of a secondary slot: the author's index and the slot."""
         slot = inherents.timestamp_ms // self.settings.block_time_ms
-        return [{"PreRuntime": (b"aura", slot.to_bytes(8, "little"))}]
+        author = slot % self.settings.set_size
+        claim = u8.write(_SECONDARY_PLAIN) + u32.write(author) + u64.write(slot)
+        return [{"PreRuntime": (b"BABE", claim)}]
 
     def on_initialize(self, ctx: Context) -> None:
         """Nothing on the relay chain comes before the first extrinsic."""

@@ -51,26 +51,32 @@ def _fixed(numerator: int, denominator: int = 1) -> int:
     return (numerator << 64) // denominator
 
 
+def _nearest(numerator: int, denominator: int) -> int:
+    """Return the fixed point number nearest to a fraction, as a literal in the source is made."""
+    return ((numerator << 65) // denominator + 1) // 2
+
+
 def _times(left: int, right: int) -> int:
     return left * right >> 64
 
 
 def tokenomic_parameters() -> dict[str, int]:
     """Return the parameters that Phala's own test chain begins with, as fixed point bits."""
-    blocks_a_year = 365 * 24 * 3600 // EXPECTED_BLOCK_TIME_SEC
+    year, hour = 365 * 24 * 3600, 3600
+    seconds = EXPECTED_BLOCK_TIME_SEC
     return {
         "pha_rate": _fixed(1),
-        "rho": _fixed(1_000_000_666_600_231, 10**15),
-        "budget_per_block": _fixed(100),
+        "rho": _nearest(1_000_000_666_600_231, 10**15),
+        "budget_per_block": _fixed(720_000) * seconds // (24 * hour),
         "v_max": _fixed(30_000),
-        "cost_k": _fixed(415_625, 10**7 * blocks_a_year),
-        "cost_b": _fixed(8_859_375, 10**5 * blocks_a_year),
-        "slash_rate": _fixed(1, 300_000),
-        "treasury_ratio": _fixed(2, 10),
+        "cost_k": _nearest(415_625, 10**7) * seconds // year,
+        "cost_b": _nearest(8_859_375, 10**5) * seconds // year,
+        "slash_rate": _nearest(1, 1000) * seconds // hour,
+        "treasury_ratio": _nearest(2, 10),
         "heartbeat_window": 10,
-        "rig_k": _fixed(3, 10),
+        "rig_k": _nearest(3, 10),
         "rig_b": 0,
-        "re": _fixed(13, 10),
+        "re": _nearest(13, 10),
         "k": _fixed(100),
         "kappa": _fixed(1),
     }
@@ -157,7 +163,7 @@ def _initial_v(ctx: Context, worker: dict[str, Any], stake: int) -> int:
     root = isqrt(_fixed(score) << 64)
     least = _times(params["k"], root) * _UNIT >> 64
     ctx.ensure(stake >= least, NAME, "InsufficientStake")
-    confidence = _fixed(_CONFIDENCE.get(worker["confidence_level"], 10), 10)
+    confidence = _nearest(_CONFIDENCE.get(worker["confidence_level"], 10), 10)
     tweaked = _times(params["re"] - _ONE, confidence) + _ONE
     cost = _times(params["rig_k"], _fixed(score)) + params["rig_b"]
     ve = _times(tweaked, _fixed(stake, _UNIT) + cost)
@@ -254,7 +260,7 @@ def _pow_target(ctx: Context, online: int) -> int:
     most = ((online * 2) << 32) // (3600 // EXPECTED_BLOCK_TIME_SEC)
     share = min(expected << 32, most) // online
     fraction = share << 24 >> 32
-    return ((1 << 256) - 1 >> 24) * fraction
+    return int(((1 << 256) - 1 >> 24) * fraction)
 
 
 def _note_silent(ctx: Context) -> None:

@@ -123,8 +123,7 @@ def proxy(ctx: Context, origin: Origin, args: Args) -> None:
     if found is None:
         ctx.fail("Proxy", "NotProxy")
     ctx.ensure(not found["delay"], "Proxy", "Unannounced")
-    inner = origin.filters if isinstance(origin, Signed) else ()
-    acting = Signed(real, (*inner, _filter(found["proxy_type"])))
+    acting = Signed(real, (_filter(found["proxy_type"]),))
     ctx.deposit("Proxy", "ProxyExecuted", result=ctx.attempt(acting, args["call"]))
 
 

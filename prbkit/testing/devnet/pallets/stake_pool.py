@@ -92,7 +92,7 @@ def _create(ctx: Context, owner: bytes) -> dict[str, Any]:
         "cid": cid,
         "pool_account_id": _sub_account(b"bp/", pid, owner),
     }
-    pool = {
+    pool: dict[str, Any] = {
         "basepool": base,
         "payout_commission": None,
         "cap": None,

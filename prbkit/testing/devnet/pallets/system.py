@@ -16,7 +16,7 @@ from prbkit.testing.devnet.dispatch import (
 )
 from prbkit.testing.devnet.tables import BLOCK_HASH_COUNT
 
-__all__ = ["account", "finalize", "initialize", "set_account"]
+__all__ = ["account", "finalize", "initialize", "kill_account", "set_account"]
 
 #: Cleared when a block begins or ends, so that no block sees a former one's.
 _TRANSIENT = ("ExtrinsicCount", "AllExtrinsicsLen", "ExecutionPhase")
@@ -91,6 +91,5 @@ def kill_account(ctx: Context, who: bytes, info: dict[str, Any]) -> None:
     """Take an account's last provider away; refused while something else relies on it."""
     if info["consumers"]:
         raise DispatchFailed("ConsumerRemaining")
-    ctx.put("System", "Account", who, info | {"providers": 0, "nonce": 0})
     ctx.kill("System", "Account", who)
     ctx.deposit("System", "KilledAccount", account=who)
