@@ -52,8 +52,7 @@ def devnet_command(
 
     from prbkit.errors import ConfigError
     from prbkit.testing.devnet.config import DevnetConfig
-    from prbkit.testing.devnet.para import ParaSettings
-    from prbkit.testing.devnet.run import DEV_POOL, Listening, run_devnet
+    from prbkit.testing.devnet.run import Listening, run_devnet
 
     if block_time <= 0:
         raise ConfigError("--block-time must be more than 0", hint="say 0.5")
@@ -65,7 +64,6 @@ def devnet_command(
         para_port=para_port,
         history=history,
         set_period=set_period,
-        para=ParaSettings(pools=(DEV_POOL,)),
         data_dir=data_dir,
     )
 

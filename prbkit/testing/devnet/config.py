@@ -10,11 +10,16 @@ from prbkit.testing.devnet.accounts import dev_account
 from prbkit.testing.devnet.faults import Faults
 from prbkit.testing.devnet.para import PHA, ParaSettings, PoolSettings
 
-__all__ = ["DevnetConfig"]
+__all__ = ["DEV_POOL", "DEV_POOL_OPERATOR", "DevnetConfig"]
+
+
+DEV_POOL_OPERATOR = "//Bob"
+DEV_POOL = PoolSettings(owner=dev_account("Bob").public, stake=500_000 * PHA)
+"""Pool 0 of a devnet, with stake enough for hundreds of workers."""
 
 
 def _para() -> ParaSettings:
-    return ParaSettings(pools=(PoolSettings(dev_account("Alice").public, 1_000_000 * PHA),))
+    return ParaSettings(pools=(DEV_POOL,))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +44,9 @@ class DevnetConfig:
     - `genesis_time`: Unix milliseconds of block 0; block n's timestamp is `slot` ms times n
       later, whatever the clock says.
     - `slot`: milliseconds of a relay block on chain.
-    - `para`: how the parachain is set up: pools (by default pool 0 of //Alice, with a million
-      PHA), accounts, attestation, challenges, a runtime upgrade. Its `para_id`, `block_time_ms`
-      and relay genesis follow from the settings here.
+    - `para`: how the parachain is set up: pools (by default `DEV_POOL`), accounts, attestation,
+      challenges, a runtime upgrade. Its `para_id`, `block_time_ms` and relay genesis follow from
+      the settings here.
     - `relay_upgrade_at`: the relay block that upgrades the relay runtime, None: never.
     - `relay_faults`, `para_faults`: how the two first endpoints misbehave from the start.
     - `data_dir`: where the chains are kept; a devnet that is started again on it goes on with

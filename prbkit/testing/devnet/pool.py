@@ -24,6 +24,8 @@ Watcher = Callable[[Any], None]
 _TERMINAL = ("finalized", "finalityTimeout", "usurped", "dropped", "invalid")
 _FINALITY_TIMEOUT = 512
 """Blocks after which a watcher of an included transaction is told that finality is late."""
+_REVALIDATED = 256
+"""Transactions that the runtime is asked about again after each block."""
 
 
 class PoolError(Exception):
@@ -42,6 +44,7 @@ class _Transaction:
     data: bytes
     validity: Validity
     order: int
+    asked: int = 0
     watchers: list[Watcher] = field(default_factory=list)
 
     def tell(self, status: Any) -> None:
@@ -50,6 +53,10 @@ class _Transaction:
         name = status if isinstance(status, str) else next(iter(status))
         if name in _TERMINAL:
             self.watchers.clear()
+
+
+def _last_asked(tx: _Transaction) -> tuple[int, int]:
+    return tx.asked, tx.order
 
 
 class Pool:
@@ -83,6 +90,7 @@ class Pool:
         self._included: dict[bytes, tuple[_Transaction, Block]] = {}
         self._banned: dict[bytes, float] = {}
         self._order = 0
+        self._round = 0
 
     # --- submitting ------------------------------------------------------------------------
 
@@ -109,7 +117,7 @@ class Pool:
                 "Transaction does not provide any tags, so the pool can't identify it",
             )
         self._order += 1
-        transaction = _Transaction(tx_hash, data, validity, self._order)
+        transaction = _Transaction(tx_hash, data, validity, self._order, self._round)
         if watcher is not None:
             transaction.watchers.append(watcher)
         self._import(transaction, check_limits=True)
@@ -179,15 +187,16 @@ class Pool:
     def imported(self, retracted: Iterable[Block], enacted: Iterable[Block]) -> None:
         """Follow the best chain: take out what is included, put back what fell out."""
         enacted = tuple(enacted)
+        satisfied: set[bytes] = set()
         for block in retracted:
             for data in block.extrinsics:
                 self._retract(blake2_256(data), block)
         for block in enacted:
             for data in block.extrinsics:
-                self._include(blake2_256(data), block)
+                satisfied.update(self._include(blake2_256(data), block))
         if enacted:
             self._late(enacted[-1].number)
-        self._revalidate()
+        self._revalidate(satisfied)
 
     def finalized(self, blocks: Iterable[Block]) -> None:
         """Tell watchers that their extrinsics are final."""
@@ -207,13 +216,15 @@ class Pool:
                 tx.tell("invalid")
         self._promote()
 
-    def _include(self, tx_hash: bytes, block: Block) -> None:
+    def _include(self, tx_hash: bytes, block: Block) -> tuple[bytes, ...]:
+        """Take out what a block includes; the tags that the chain provides from now on."""
         tx = self._remove(tx_hash)
         if tx is None:
-            return
+            return ()
         self.ban(tx_hash)
         self._included[tx_hash] = (tx, block)
         tx.tell({"inBlock": "0x" + block.hash.hex()})
+        return tx.validity.provides
 
     def _retract(self, tx_hash: bytes, block: Block) -> None:
         found = self._included.pop(tx_hash, None)
@@ -234,12 +245,23 @@ class Pool:
             tx, block = self._included.pop(tx_hash)
             tx.tell({"finalityTimeout": "0x" + block.hash.hex()})
 
-    def _revalidate(self) -> None:
-        """Ask the runtime again about everything, on top of the new best block."""
-        known = sorted((*self._ready.values(), *self._future.values()), key=lambda tx: tx.order)
-        was_ready = set(self._ready)
-        self._ready, self._future, self._provided = {}, {}, {}
-        for tx in known:
+    def _revalidate(self, satisfied: set[bytes]) -> None:
+        """Ask the runtime again, on top of the new best block.
+
+        Those first that wait for what the block did (the tags in `satisfied`), then the ones that
+        were asked about longest ago, as many as a block's time allows.
+        """
+        waiting = [
+            tx for tx in self._future.values() if not satisfied.isdisjoint(tx.validity.requires)
+        ]
+        eldest = sorted((*self._ready.values(), *self._future.values()), key=_last_asked)
+        self._round += 1
+        was_ready: set[bytes] = set()
+        for tx in {tx.hash: tx for tx in (*waiting, *eldest[:_REVALIDATED])}.values():
+            if tx.hash in self._ready:
+                was_ready.add(tx.hash)
+            self._remove(tx.hash)
+            tx.asked = self._round
             try:
                 tx.validity = self._validate(tx.data)
             except (InvalidTransaction, UndecodableExtrinsic) as refused:

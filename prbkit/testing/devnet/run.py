@@ -7,17 +7,11 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
-from prbkit.testing.devnet.accounts import dev_account
 from prbkit.testing.devnet.blocks import blake2_256
-from prbkit.testing.devnet.config import DevnetConfig
+from prbkit.testing.devnet.config import DEV_POOL, DEV_POOL_OPERATOR, DevnetConfig
 from prbkit.testing.devnet.devnet import Devnet
-from prbkit.testing.devnet.para import PHA, PoolSettings
 
 __all__ = ["DEV_POOL", "DEV_POOL_OPERATOR", "Listening", "run_devnet"]
-
-DEV_POOL_OPERATOR = "//Bob"
-DEV_POOL = PoolSettings(owner=dev_account("Bob").public, stake=500_000 * PHA)
-"""Pool 0 of `prbkit devnet`, with stake enough for hundreds of workers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -145,6 +145,20 @@ def test_finality_that_does_not_come_is_told(pool: Pool, ledger: Ledger) -> None
     assert told[-1] == {"finalityTimeout": "0x" + block.hash.hex()}
 
 
+def test_a_crowded_pool_is_worked_off_block_by_block(ledger: Ledger) -> None:
+    pool = Pool(ledger.validate, limit=5000)
+    wanted = {transaction(account, nonce) for account in range(250) for nonce in range(3)}
+    for extrinsic in sorted(wanted, key=lambda x: (x[1], -x[2])):
+        pool.submit(extrinsic)
+    included: list[bytes] = []
+    while ready := pool.ready()[:100]:
+        included += ready
+        pool.imported((), (ledger.block(*ready),))
+    assert len(included) == len(wanted)
+    assert set(included) == wanted
+    assert not pool.future()
+
+
 @given(
     st.lists(
         st.tuples(st.integers(0, 3), st.integers(0, 4), st.integers(0, 3)), max_size=30, unique=True
