@@ -46,6 +46,8 @@ class _Purpose:
     live: bool = False
     failures: int = 0
     not_before: float = 0.0
+    ended: str = ""
+    """How the last attempt ended, for people."""
 
 
 def batch_key(origin: bytes, first: int, last: int) -> str:
@@ -94,8 +96,8 @@ class JobBook:
             key = f"{purpose}:{mine.attempt}"
             record = await self._queue.get(key)
             if record is None:
-                if self._clock() < mine.not_before:
-                    return Progress(Outcome.FAILED, "waiting to try again")
+                if (wait := mine.not_before - self._clock()) > 0:
+                    return Progress(Outcome.FAILED, f"{mine.ended}; again in {wait:.0f} s")
                 await self._put(key, purpose, pid, payload)
                 mine.live = True
                 return Progress(Outcome.LIVE, f"{_action(purpose)} is queued")
@@ -113,8 +115,10 @@ class JobBook:
         mine.failures = min(mine.failures + 1, 30)
         mine.not_before = self._clock() + wait
         if record.state is JobState.FINALIZED:
-            return Progress(Outcome.DONE, f"{_action(purpose)} is done")
-        return Progress(Outcome.FAILED, f"{_action(purpose)} failed: {_why(record)}")
+            mine.ended = f"{_action(purpose)} is done"
+            return Progress(Outcome.DONE, mine.ended)
+        mine.ended = f"{_action(purpose)} failed: {_why(record)}"
+        return Progress(Outcome.FAILED, mine.ended)
 
     def forget(self, purpose: str) -> None:
         """The purpose is reached, or nobody wants it any more."""
