@@ -42,7 +42,7 @@ def split_export(text: str) -> tuple[Mapping[str, Any], str]:
     return value, text[end:].strip()
 
 
-def open_export(export: Mapping[str, Any], password: str | None, *, password_hint: str) -> Pair:
+def open_export(export: Mapping[str, Any], password: str | None) -> Pair:
     """Decrypt an export and make its key pair.
 
     :raises SignerError: wrong password, a form that is not known, or a scheme that cannot sign
@@ -69,7 +69,8 @@ def open_export(export: Mapping[str, Any], password: str | None, *, password_hin
             raise SignerError("the account export is encrypted in an unknown way")
         if password is None:
             raise SignerError(
-                "the account export needs a password", hint=f"add ?password=…, {password_hint}"
+                "the account export needs a password",
+                hint="add ?password=…, or set keyring.password",
             )
         data = _decrypt(data, password, scrypt="scrypt" in layers)
     return _pair(*_parse(data), crypto)

@@ -7,10 +7,10 @@
     //Alice                             a path under the well-known development mnemonic
     0x…                                 a raw seed of 32 bytes, also with a path
     ed25519:URI, ecdsa:URI, sr25519:URI another signature scheme than sr25519
-    {"encoded": …}                      a polkadot-js export; its password is in the environment
-                                        variable PRBKIT_KEYRING_PASSWORD
+    {"encoded": …}                      a polkadot-js export; its password is the setting
+                                        `keyring.password` (PRBKIT_KEYRING__PASSWORD)
     polkadotjs:{"encoded": …}?password=…    the same with its password, percent-encoded
-    polkadotjs:{"encoded": …}?password-env=NAME   … in another variable
+    polkadotjs:{"encoded": …}?password-env=NAME   … in an environment variable
 
 No message of an error holds any part of a secret, nor does it chain one that might.
 """
@@ -27,9 +27,7 @@ from .derive import Pair, derive, mini_secret, pair_of_seed
 from .export import open_export, split_export
 from .signer import KeyringSigner
 
-__all__ = ["PASSWORD_VARIABLE", "claims", "open_uri"]
-
-PASSWORD_VARIABLE = "PRBKIT_KEYRING_PASSWORD"  # noqa: S105
+__all__ = ["claims", "is_export", "open_uri"]
 
 DEV_PHRASE = "bottom drive obey lake curtain smoke basket hold race lonely fit walk"
 """Public: every Substrate tool derives //Alice and her friends from it."""
@@ -54,20 +52,26 @@ def claims(text: str) -> bool:
     return scheme is None or scheme[1].lower() in (*SCHEMES, EXPORT_SCHEME)
 
 
-def open_uri(text: str) -> KeyringSigner:
+def is_export(text: str) -> bool:
+    """Tell whether a URI is an account export, which may need a password."""
+    return text.strip().startswith(("{", f"{EXPORT_SCHEME}:"))
+
+
+def open_uri(text: str, password: str | None = None) -> KeyringSigner:
     """Open a secret URI or an export.
 
+    :param password: of an export that comes without one.
     :raises SignerError: what is wrong with it, without saying what it is.
     """
     text = text.strip()
     if text.startswith("{"):
-        return KeyringSigner(_open_json(text))
+        return KeyringSigner(_open_json(text, password))
     scheme = _SCHEME.match(text)
     if scheme is None:
         return KeyringSigner(_open_suri(text, "sr25519"))
     name, rest = scheme[1].lower(), text[scheme.end() :]
     if name == EXPORT_SCHEME:
-        return KeyringSigner(_open_json(rest))
+        return KeyringSigner(_open_json(rest, password))
     return KeyringSigner(_open_suri(rest, name))
 
 
@@ -91,9 +95,8 @@ def _open_suri(text: str, crypto: str) -> Pair:
     return pair
 
 
-def _open_json(text: str) -> Pair:
+def _open_json(text: str, password: str | None) -> Pair:
     export, tail = split_export(text)
-    password = os.environ.get(PASSWORD_VARIABLE)
     if tail:
         if not tail.startswith("?"):
             raise SignerError("only ?password=… or ?password-env=… may follow the export's JSON")
@@ -106,4 +109,4 @@ def _open_json(text: str) -> Pair:
                     raise SignerError(f"the environment variable {value} is not set")
             else:
                 raise SignerError(f"an export takes password or password-env, not {key!r}")
-    return open_export(export, password, password_hint=f"or set {PASSWORD_VARIABLE}")
+    return open_export(export, password)

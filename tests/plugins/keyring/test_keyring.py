@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from prbkit.errors import SignerError
+from prbkit.settings import Settings
 from prbkit.testing.contracts.signer import (
     OpenSigner,
     SignerCase,
@@ -24,7 +25,7 @@ from prbkit.testing.contracts.signer import (
 )
 from prbkit_plugins import keyring
 from prbkit_plugins.keyring.derive import junction_code, mini_secret
-from prbkit_plugins.keyring.uri import DEV_PHRASE, PASSWORD_VARIABLE, open_uri
+from prbkit_plugins.keyring.uri import DEV_PHRASE, open_uri
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,12 @@ def accounts(data_dir: Path) -> list[dict[str, Any]]:
     return json.loads((data_dir / "keys/polkadotjs_accounts.json").read_text())
 
 
+def configured(**section: str) -> Settings:
+    settings = Settings.from_tree({"keyring": section})
+    settings.bind_sections(keyring.prbkit_settings())
+    return settings
+
+
 def raw(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
 
@@ -45,7 +52,7 @@ class TestKeyring(SignerContract):
     @pytest.fixture
     def open_signer(self) -> OpenSigner:
         async def open_signer(uri: SecretStr) -> Any:
-            return await keyring.prbkit_signer(uri, None)
+            return await keyring.prbkit_signer(uri, configured())
 
         return open_signer
 
@@ -136,16 +143,19 @@ def test_every_export_opens_with_its_password(accounts: list[dict[str, Any]]) ->
     assert opened >= 5
 
 
-def test_a_bare_export_takes_its_password_from_the_environment(
+async def test_a_bare_export_takes_its_password_from_the_settings(
     accounts: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = accounts[3]
-    monkeypatch.setenv(PASSWORD_VARIABLE, case["password"])
-    assert open_uri(json.dumps(case["json"])).account == raw(case["publicKey"])
-    monkeypatch.delenv(PASSWORD_VARIABLE)
+    uri = SecretStr(json.dumps(case["json"]))
+    signer = await keyring.prbkit_signer(uri, configured(password=case["password"]))
+    assert signer is not None
+    assert signer.account == raw(case["publicKey"])
+    with pytest.raises(SignerError, match="needs a password"):
+        await keyring.prbkit_signer(uri, configured())
     monkeypatch.setenv("OTHER", case["password"])
-    uri = f"polkadotjs:{json.dumps(case['json'])}?password-env=OTHER"
-    assert open_uri(uri).account == raw(case["publicKey"])
+    named = f"polkadotjs:{json.dumps(case['json'])}?password-env=OTHER"
+    assert open_uri(named).account == raw(case["publicKey"])
 
 
 def test_an_export_of_version_2_without_scrypt() -> None:
