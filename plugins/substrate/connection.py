@@ -207,10 +207,13 @@ class WsConnection:
 
 
 class HttpConnection:
-    """Calls over HTTP POST: no subscriptions, otherwise the same."""
+    """Calls over HTTP POST: no subscriptions, otherwise the same.
+
+    There is no connection whose loss would tell that another node answers now, so it counts as
+    closed after a ping interval, and whoever goes on greets the node again.
+    """
 
     subscribes: bool = False
-    closed: bool = False
 
     def __init__(
         self, session: aiohttp.ClientSession, url: str, settings: SubstrateSettings
@@ -218,7 +221,12 @@ class HttpConnection:
         self._session = session
         self._url = url
         self._limit = settings.max_message
+        self._until = asyncio.get_running_loop().time() + settings.ping_interval
         self._permits = asyncio.Semaphore(settings.window)
+
+    @property
+    def closed(self) -> bool:
+        return asyncio.get_running_loop().time() > self._until
 
     async def call(self, method: str, params: Sequence[Any], timeout: float) -> Any:
         core = RpcCore()
