@@ -91,11 +91,15 @@ class DevnetConfig:
         return hashlib.blake2b(b"prbkit devnet %d" % self.seed, digest_size=32).digest()
 
     def fingerprint(self) -> dict[str, object]:
-        """Give the settings that decide what the chains hold from their genesis on."""
+        """Give the settings that a chain keeps for life.
+
+        What its genesis states follow from besides these shows in their hashes.
+        """
         return {
             "seed": self.seed,
-            "para_id": self.para_id,
             "validators": self.validators,
-            "relay_state_version": self.relay_state_version,
+            "set_period": self.set_period,
             "genesis_time": self.genesis_time,
+            "slot": self.slot,
+            "upgrades": [self.relay_upgrade_at, self.para.upgrade_at],
         }

@@ -249,6 +249,33 @@ async def test_transfers_pay_and_change_the_state_of_their_block(
     assert ("Balances", "Transfer") in [(event.pallet, event.name) for event in events]
 
 
+async def test_a_reorg_includes_a_transfer_again_and_only_once() -> None:
+    async with Devnet(replace(CONFIG, finality_lag=6)) as net, connect(net.para_url) as para:
+        wallet = Wallet(para, await metadata(para))
+        call = wallet.md.call("Balances", "transfer", dest={"Id": BOB.public}, value=10**12)
+        watch = await para.call("author_submitAndWatchExtrinsic", await wallet.sign(call, 0))
+        statuses: list[Any] = []
+        await net.produce(3)
+        while not _named(statuses, "inBlock"):
+            statuses.append(await para.told(watch))
+        await net.reorg(5)
+        await net.produce(12)
+        while not _named(statuses, "finalized"):
+            statuses.append(await para.told(watch))
+        first, second = _named(statuses, "inBlock")
+        assert _named(statuses, "retracted") == [first]
+        assert _named(statuses, "finalized") == [second]
+        nonce = await para.call("system_accountNextIndex", "0x" + ALICE.public.hex())
+        assert nonce == 1
+        retracted = net.chain("para").block(raw(first))
+        assert retracted is not None
+        assert not net.chain("para").is_canonical(retracted)
+
+
+def _named(statuses: list[Any], name: str) -> list[str]:
+    return [status[name] for status in statuses if isinstance(status, dict) and name in status]
+
+
 async def test_nonces_count_what_lies_in_the_pool(para: Client, wallet: Wallet) -> None:
     address = ss58.encode(ALICE.public, 30)
     call = wallet.md.call("System", "remark", remark=b"x")

@@ -231,5 +231,6 @@ def test_a_torn_journal_loses_only_its_end(tmp_path: Path, cut: int) -> None:
 
 def test_another_devnets_directory_is_refused(tmp_path: Path) -> None:
     grown(3, replace(CONFIG, data_dir=tmp_path)).close()
-    with pytest.raises(ConfigError, match="another devnet"):
-        grown(3, replace(CONFIG, data_dir=tmp_path, seed=9))
+    for other in (replace(CONFIG, seed=9), replace(CONFIG, set_period=11), replace(CONFIG, slot=7)):
+        with pytest.raises(ConfigError, match="another devnet"):
+            grown(3, replace(other, data_dir=tmp_path))
