@@ -25,8 +25,8 @@ __all__ = [
     "MIN_CONTRIBUTION",
     "PROXY_DEPOSIT_BASE",
     "PROXY_DEPOSIT_FACTOR",
+    "SUBSIDY_ACCOUNT",
     "WPHA_ASSET",
-    "WPHA_MIN_BALANCE",
     "WRAPPED_ACCOUNT",
     "para_metadata",
 ]
@@ -38,7 +38,9 @@ PROXY_DEPOSIT_FACTOR = 330 * 10**9
 MAX_POOL_WORKERS = 200
 MIN_CONTRIBUTION = 10**10
 WPHA_ASSET = 10_000
-WPHA_MIN_BALANCE = 1_000_000_000
+#: Holds the PHA that rewards are paid of.
+SUBSIDY_ACCOUNT = b"modlphala/pp".ljust(32, b"\0")
+#: Holds the PHA that wrapped PHA stands for.
 WRAPPED_ACCOUNT = b"wpha/".ljust(32, b"\0")
 
 TYPES = """

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from dataclasses import replace
+
 import ed25519_zebra
 import pytest
 from hypothesis import given
@@ -9,9 +13,11 @@ from hypothesis import strategies as st
 
 from prbkit.scale import unsigned_extrinsic
 from prbkit.testing import messages
-from prbkit.testing.devnet.executive import FEE_BASE, FEE_PER_BYTE, TREASURY
-from prbkit.testing.devnet.para import PHA
+from prbkit.testing.devnet.dispatch import Context
+from prbkit.testing.devnet.executive import FEE_BASE, FEE_PER_BYTE, TREASURY, Executive
+from prbkit.testing.devnet.para import PHA, ParaRuntime
 from prbkit.testing.devnet.runtime import InvalidTransaction, UndecodableExtrinsic
+from prbkit.testing.devnet.storage import Storage
 from prbkit.testing.devnet.tables import BLOCK_HASH_COUNT
 from tests.testing.devnet.driver import ALICE, BOB, WORKER, Chain
 
@@ -221,6 +227,40 @@ def test_bare_messages_keep_their_sequence(chain):
     assert chain.get("PhalaMq", "OffchainIngress", {"Worker": WORKER.public}) == 2
     assert refused(chain, bare(1, 2)) == "Stale"
     assert chain.execute(bare(1, 2)).refused[0][1].data == "Transaction is outdated"
+
+
+def test_real_extrinsics_have_the_payloads_and_signatures_that_are_checked(data_dir):
+    """What the real runtime accepted passes the same check under its own metadata."""
+    metadata = (data_dir / "metadata/rhala_1241_v14.scale").read_bytes()
+    run = json.loads(gzip.decompress((data_dir / "runtime/extrinsics.json.gz").read_bytes()))
+    own = ParaRuntime()
+    version = replace(
+        own.version,
+        spec_version=run["specVersion"],
+        transaction_version=run["transactionVersion"],
+    )
+
+    class Real(ParaRuntime):
+        def __init__(self):
+            Executive.__init__(self, metadata, version, own.settings)
+
+    runtime = Real()
+    assert run["items"]
+    for item in run["items"]:
+        era = item["era"]
+        number = era["birthBlock"] + 1
+        ctx = Context(Storage(runtime.md, {}), number, own.settings)
+        ctx.put("System", "BlockHash", 0, unhex(run["genesisHashInPayload"]))
+        ctx.put("System", "BlockHash", era["birthBlock"], unhex(item["checkpointHash"]))
+        checked = runtime._check(ctx, unhex(item["extrinsic"]))
+        assert checked.signed.nonce == item["nonce"]
+        ctx.put("System", "BlockHash", era["birthBlock"], bytes(32))
+        with pytest.raises(InvalidTransaction, match="BadProof"):
+            runtime._check(ctx, unhex(item["extrinsic"]))
+
+
+def unhex(text):
+    return bytes.fromhex(text[2:])
 
 
 def test_the_metadata_hash_extension_is_accepted_when_off():

@@ -13,10 +13,9 @@ from prbkit.scale import Metadata
 from prbkit.testing import messages
 from prbkit.testing.devnet.accounts import dev_account
 from prbkit.testing.devnet.dispatch import Context
-from prbkit.testing.devnet.pallets import computation, stake_pool
+from prbkit.testing.devnet.pallets import computation, pools, stake_pool
 from prbkit.testing.devnet.para import PHA, PoolSettings
 from prbkit.testing.devnet.storage import Storage
-from prbkit.testing.layouts import u64
 from tests.testing.devnet.driver import (
     ALICE,
     BLOCK_MS,
@@ -509,7 +508,18 @@ def test_gatekeepers_settle(chain):
     back = update(recovered_to_online=[WORKER.public, OTHER.public])
     assert [name for name, _ in back] == ["PhalaComputation.WorkerExitUnresponsive"]
     settle = [messages.SettleInfo(WORKER.public, 5 << 64, 2 << 64, 0)]
-    assert update(settle=settle)[0][0] == "PhalaComputation.SessionSettled"
+    settled = update(settle=[*settle, messages.SettleInfo(OTHER.public, 0, 1 << 64, 0)])
+    assert [name for name, _ in settled] == [
+        "PhalaComputation.SessionSettled",
+        "Balances.Transfer",
+        "Assets.Issued",
+        "Assets.Issued",
+        f"{POOL}.RewardReceived",
+        f"{POOL}.RewardDismissedNotInPool",
+    ]
+    assert settled[4][1] == {"pid": 0, "to_owner": 0, "to_stakers": 2 * PHA}
+    base = chain.get("PhalaBasePool", "Pools", 0)["StakePool"]["basepool"]
+    assert base["total_value"] == base["total_shares"] + 2 * PHA
     assert chain.session()["v"] == 5 << 64
     assert chain.session()["stats"]["total_reward"] == 2 * PHA
     event = messages.WorkingInfoUpdate(1, START_MS, settle=settle)
@@ -581,19 +591,17 @@ def test_parameters_are_those_of_the_real_chain(data_dir):
 def test_accounts_are_those_of_the_real_pallet(rhala):
     md, state = rhala
     prefix = md.storage_prefix("PhalaBasePool", "Pools")
-    pools = [
+    found = [
         md.decode_storage("PhalaBasePool", "Pools", value)["StakePool"]
         for key, value in state.items()
         if key.startswith(prefix)
     ]
-    assert pools
-    for pool in pools:
+    assert found
+    for pool in found:
         base = pool["basepool"]
-        preimage = core.blake2b_256(u64.write(base["pid"]) + base["owner"])
-        assert base["pool_account_id"] == b"bp/" + preimage[:29]
-        own = stake_pool._sub_account(b"bp/", base["pid"], base["owner"])
+        own = pools.sub_account(b"bp/", base["pid"], base["owner"])
         assert base["pool_account_id"] == own
-        assert pool["lock_account"] == stake_pool._sub_account(b"sl/", base["pid"], base["owner"])
+        assert pool["lock_account"] == pools.sub_account(b"sl/", base["pid"], base["owner"])
     prefix = md.storage_prefix(POOL, "SubAccountPreimages")
     for key, value in state.items():
         if key.startswith(prefix):

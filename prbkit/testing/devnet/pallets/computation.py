@@ -20,7 +20,7 @@ from prbkit.testing.devnet.dispatch import (
     ensure_root,
     ensure_signed,
 )
-from prbkit.testing.devnet.pallets import mq
+from prbkit.testing.devnet.pallets import mq, pools
 from prbkit.testing.messages import Message, SettleInfo, WorkerEventWithKey
 
 __all__ = [
@@ -325,7 +325,7 @@ def on_report(ctx: Context, message: Message, report: messages.WorkingReport) ->
 
 @mq.subscribe(messages.UPDATE_TOPIC, messages.WORKING_INFO_UPDATE)
 def on_update(ctx: Context, message: Message, update: messages.WorkingInfoUpdate) -> None:
-    """Take what the gatekeepers conclude: who is silent, who is back, and each one's new V."""
+    """Take what the gatekeepers conclude: who is silent, who is back, each one's V and reward."""
     ctx.ensure(isinstance(message.sender, messages.GatekeeperOrigin), NAME, "BadSender")
     for pubkey in update.offline:
         _set_responsive(ctx, pubkey, False)
@@ -333,6 +333,8 @@ def on_update(ctx: Context, message: Message, update: messages.WorkingInfoUpdate
         _set_responsive(ctx, pubkey, True)
     for info in update.settle:
         _settle(ctx, info, update.timestamp_ms // 1000)
+    for info in update.settle:
+        pools.reward(ctx, info.pubkey, info.payout * _UNIT >> 64)
 
 
 def _settle(ctx: Context, settle: SettleInfo, emitted: int) -> None:
