@@ -56,6 +56,9 @@ FAR_BEHIND = 4
 SWITCH_AT = 32
 """Para blocks that another provider must have more to take the lead."""
 
+SHUN_FOR = 10.0
+"""Seconds that a provider which failed comes after the others."""
+
 FETCHES_AT_ONCE = 16
 RETRY = 1.0
 
@@ -102,6 +105,7 @@ class Feeder:
             clock=clock,
         )
         self._heights: dict[str, Heights] = {}
+        self._failed: dict[str, float] = {}
         self._leader: str | None = None
         self._index: CommittedIndex | None = None
         self._growth = asyncio.Event()
@@ -119,6 +123,11 @@ class Feeder:
             await self._cache.close()
 
     # --- where the chains are
+
+    @property
+    def begun(self) -> bool:
+        """Whether a data provider has told what it has."""
+        return self._index is not None
 
     @property
     def last_para(self) -> int:
@@ -271,7 +280,7 @@ class Feeder:
                     )
             except TransportError as error:
                 failure = error
-                self._heights.pop(peer_id, None)
+                self._failed[peer_id] = self._clock()
                 continue
             if blob is not None:
                 return blob
@@ -286,18 +295,24 @@ class Feeder:
         known = {peer.peer_id for peer in self._transport.peers("data_provider")}
 
         def rank(peer_id: str) -> tuple[bool, bool, int, float]:
+            failed = self._has_failed(peer_id)
             heights = self._heights.get(peer_id)
             if heights is None:
-                return (True, True, 0, 0.0)
-            return (peer_id != self._leader, False, -heights.para_committed, heights.took)
+                return (failed, True, 0, 0.0)
+            led = peer_id == self._leader
+            return (failed, not led, -heights.para_committed, heights.took)
 
         return sorted(known, key=rank)
+
+    def _has_failed(self, peer_id: str) -> bool:
+        return self._clock() - self._failed.get(peer_id, -SHUN_FOR) < SHUN_FOR
 
     async def _watch_heights(self) -> None:
         while True:
             peers = {peer.peer_id for peer in self._transport.peers("data_provider")}
-            for gone in self._heights.keys() - peers:
-                del self._heights[gone]
+            for told in (self._heights, self._failed):
+                for gone in told.keys() - peers:
+                    del told[gone]
             await asyncio.gather(*(self._ask_heights(peer_id) for peer_id in peers))
             await asyncio.sleep(INFO_INTERVAL)
 
@@ -331,7 +346,7 @@ class Feeder:
                 await self._extend(self._leader)
             except TransportError as error:
                 log.warning("the data provider %s does not answer: %s", self._leader, error)
-                self._heights.pop(self._leader, None)
+                self._failed[self._leader] = self._clock()
                 await asyncio.sleep(RETRY)
             except CodecError as error:
                 log.warning(
@@ -341,23 +356,26 @@ class Feeder:
                 await asyncio.sleep(RETRY)
 
     def _choose(self) -> None:
-        """Let another provider lead where that is better."""
+        """Let another provider lead where the leader failed or is far behind it."""
         ranked = self._ranked()
         if not ranked:
             return
-        current = None if self._leader is None else self._heights.get(self._leader)
-        if self._leader in ranked and current is not None:
-            best = max(
-                (self._heights[p].para_committed for p in ranked if p in self._heights), default=0
-            )
-            if best < current.para_committed + SWITCH_AT:
+        best = ranked[0]
+        if best == self._leader:
+            better = [
+                p for p in ranked[1:] if self._committed(p) >= self._committed(best) + SWITCH_AT
+            ]
+            if not better or self._has_failed(better[0]):
                 return
-            ranked = [p for p in ranked if p != self._leader]
-        if self._leader != ranked[0]:
-            log.info("the data provider %s leads", ranked[0])
-            self._leader = ranked[0]
-            # Providers cut segments where they like: two indexes do not mix.
-            self._index = None
+            best = better[0]
+        log.info("the data provider %s leads", best)
+        self._leader = best
+        # Providers cut segments where they like: two indexes do not mix.
+        self._index = None
+
+    def _committed(self, peer_id: str) -> int:
+        heights = self._heights.get(peer_id)
+        return 0 if heights is None else heights.para_committed
 
     async def _extend(self, leader: str) -> None:
         index = self._index

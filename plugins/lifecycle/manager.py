@@ -169,6 +169,7 @@ class Manager:
         finally:
             if child is not None and child.line is line:
                 child.line = None
+                self._runner_lost(child)
             await line.close()
 
     # --- how they are
@@ -188,6 +189,13 @@ class Manager:
                     message=report.message,
                 )
             )
+
+    def _runner_lost(self, child: _Child) -> None:
+        for assignment in child.assigned:
+            report = self._reports.get(assignment.worker.uuid)
+            if report is not None and report.state not in ("S_IDLE", "S_KICKED"):
+                message = "its runner is gone and is being started again"
+                self._reported(replace(report, state="S_STARTING", message=message))
 
     def _report(self, worker: Worker) -> WorkerReport:
         return self._reports.get(worker.uuid, WorkerReport(worker.uuid))

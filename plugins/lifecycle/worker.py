@@ -205,7 +205,11 @@ class WorkerLoop:
 
     async def _start(self, pruntime: PRuntime) -> None:
         info = await pruntime.get_info()
-        genesis = await self._shared.feeder.genesis()
+        feeder = self._shared.feeder
+        while not feeder.begun:
+            self._show(message="waiting for a data provider that has begun")
+            await feeder.grown(feeder.version)
+        genesis = await feeder.genesis()
         if not info.initialized:
             provider = attestation_provider(
                 self._settings.attestation, skip_ra=self._settings.skip_ra, info=info
