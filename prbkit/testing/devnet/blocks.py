@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from prbkit._native import core
 from prbkit.testing import layouts
 
 __all__ = [
@@ -15,39 +15,17 @@ __all__ = [
     "Header",
     "blake2_256",
     "compact",
-    "digest_item",
-    "encode_changes",
     "opaque",
 ]
 
 Changes = Mapping[bytes, bytes | None]
 """What a block wrote: key to new value, None where it was deleted."""
 
+blake2_256 = core.blake2b_256
 compact = layouts.compact.write
 """SCALE Compact of an unsigned integer."""
 opaque = layouts.blob.write
 """SCALE Bytes: compact length, then the data."""
-
-_ENGINE_ITEMS = {"consensus": 4, "seal": 5, "pre_runtime": 6}
-
-
-def blake2_256(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=32).digest()
-
-
-def digest_item(kind: str, engine: bytes, payload: bytes) -> bytes:
-    """SCALE DigestItem of an engine: `consensus`, `seal` or `pre_runtime`."""
-    return bytes((_ENGINE_ITEMS[kind],)) + engine + opaque(payload)
-
-
-def encode_changes(changes: Changes) -> bytes:
-    """SCALE StorageChanges, without child tries: the devnet's pallets write none."""
-    out = [compact(len(changes))]
-    for key, value in changes.items():
-        out.append(opaque(key))
-        out.append(b"\x00" if value is None else b"\x01" + opaque(value))
-    out.append(b"\x00")
-    return b"".join(out)
 
 
 @dataclass(frozen=True, slots=True)

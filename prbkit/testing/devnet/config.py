@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from prbkit.testing.devnet.accounts import dev_account
+from prbkit.testing.devnet.blocks import blake2_256
 from prbkit.testing.devnet.faults import Faults
 from prbkit.testing.devnet.para import PHA, ParaSettings, PoolSettings
 
@@ -88,7 +88,7 @@ class DevnetConfig:
 
     @property
     def seed_bytes(self) -> bytes:
-        return hashlib.blake2b(b"prbkit devnet %d" % self.seed, digest_size=32).digest()
+        return blake2_256(b"prbkit devnet %d" % self.seed)
 
     def fingerprint(self) -> dict[str, object]:
         """Give the settings that a chain keeps for life.

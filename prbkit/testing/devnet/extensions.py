@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from prbkit.blobs import encode_storage_changes
 from prbkit.errors import CodecError
 from prbkit.scale.storage import hash_key
-from prbkit.testing.devnet.blocks import Block, Changes, encode_changes
+from prbkit.testing.devnet.blocks import Block, Changes
 from prbkit.testing.devnet.chain import Finalized, Imported
 from prbkit.testing.devnet.finality import Finality, FinalityError
 from prbkit.testing.devnet.grandpa import finality_proof
@@ -180,7 +181,7 @@ class PhalaRpc:
 
     def _changes_at(self, at: bytes) -> str | None:
         [block] = self._range(at, at)
-        return hexed(encode_changes(self._of(block)))
+        return hexed(encode_storage_changes(list(self._of(block).items())))
 
     def _next_sequence(self, sender_hex: str) -> int:
         """Give what the chain expects of a sender, and counts on over the pool's ready ones."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Callable
 
+from prbkit.light import scheduled_change
 from prbkit.testing.devnet.blocks import Block
 from prbkit.testing.devnet.chain import Chain
 from prbkit.testing.devnet.grandpa import (
@@ -19,7 +20,6 @@ from prbkit.testing.devnet.grandpa import (
     justify,
     plan_votes,
 )
-from prbkit.testing.layouts import Reader
 
 __all__ = ["Finality", "FinalityError", "schedules_change"]
 
@@ -30,12 +30,7 @@ class FinalityError(Exception):
 
 def schedules_change(block: Block) -> bool:
     """Say whether a header's digest holds a GRANDPA ScheduledChange."""
-    for log in block.header.logs:
-        if log[:5] == b"\x04FRNK":
-            reader = Reader(log[5:])
-            if reader.count() and reader.uint(1) == 1:
-                return True
-    return False
+    return scheduled_change(block.encoded) is not None
 
 
 class Finality:

@@ -12,19 +12,17 @@ from functools import lru_cache
 
 import ed25519_zebra
 
-from prbkit.testing.devnet.blocks import Block, blake2_256, compact, digest_item, opaque
+from prbkit.testing.devnet.blocks import Block, blake2_256, compact, opaque
 
 __all__ = [
     "MAX_UNKNOWN_HEADERS",
     "AuthoritySet",
     "Voter",
-    "authority_list",
     "authority_set",
     "finality_proof",
     "justify",
     "plan_votes",
     "ring_size",
-    "scheduled_change",
     "validators",
 ]
 
@@ -87,19 +85,6 @@ def ring_size(size: int) -> int:
 def validators(seed: bytes, size: int) -> tuple[bytes, ...]:
     """Give the public keys of all who take turns in sets of `size`, in their order."""
     return tuple(_voter(seed, i).public for i in range(ring_size(size)))
-
-
-def authority_list(authorities: Sequence[tuple[bytes, int]]) -> bytes:
-    """SCALE AuthorityList."""
-    return compact(len(authorities)) + b"".join(
-        public + weight.to_bytes(8, "little") for public, weight in authorities
-    )
-
-
-def scheduled_change(authorities: Sequence[tuple[bytes, int]], delay: int = 0) -> bytes:
-    """SCALE DigestItem that hands over to `authorities` once its block is final."""
-    payload = b"\x01" + authority_list(authorities) + delay.to_bytes(4, "little")
-    return digest_item("consensus", b"FRNK", payload)
 
 
 def plan_votes(

@@ -11,18 +11,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from prbkit.testing.devnet.blocks import Block, blake2_256, digest_item
+from prbkit.testing.devnet.blocks import Block, blake2_256
 from prbkit.testing.devnet.chain import Chain, Finalized, Imported, genesis_block
 from prbkit.testing.devnet.config import DevnetConfig
 from prbkit.testing.devnet.finality import Finality
 from prbkit.testing.devnet.journal import BlockRecord, FinalityRecord, Journal, Role
 from prbkit.testing.devnet.pool import Pool
 from prbkit.testing.devnet.runtime import (
+    DIGEST_ITEM,
     Head,
     InvalidTransaction,
     ParaInherents,
     RelayInherents,
     Runtime,
+    Seal,
     Validity,
 )
 
@@ -249,7 +251,7 @@ class Network:
         engine = b"BABE" if role == "relay" else b"aura"
         mark = b"%s%d" % (role.encode(), self._forks)
         first = blake2_256(self.config.seed_bytes + mark + parent.hash)
-        return (digest_item("seal", engine, first + blake2_256(first)),)
+        return (DIGEST_ITEM.write(Seal(engine, first + blake2_256(first))),)
 
     def _timestamp(self, number: int) -> int:
         return self.config.genesis_time + number * self.config.slot

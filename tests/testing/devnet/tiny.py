@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from prbkit._native import core
+from prbkit.light import encode_authorities
 from prbkit.testing.devnet.blocks import blake2_256
 from prbkit.testing.devnet.config import DevnetConfig
-from prbkit.testing.devnet.grandpa import authority_list, authority_set, scheduled_change
+from prbkit.testing.devnet.grandpa import authority_set
 from prbkit.testing.devnet.network import Runtimes
 from prbkit.testing.devnet.runtime import (
+    DIGEST_ITEM,
+    Consensus,
     Executed,
     Head,
     InvalidTransaction,
@@ -66,7 +69,7 @@ class TinyRuntime:
         pairs = {NUMBER: u32.write(0), b"long": bytes(100), b":seed": self.seed or b"none"}
         if self.role == "relay":
             pairs[SET_ID] = bytes(8)
-            pairs[AUTHORITIES] = authority_list(self._set(0))
+            pairs[AUTHORITIES] = encode_authorities(self._set(0))
         return pairs
 
     def validate(self, state: State, extrinsic: bytes, tip: Head) -> Validity:
@@ -111,8 +114,9 @@ class TinyRuntime:
                 set_id = int.from_bytes(state[SET_ID], "little") + 1
                 scheduled = self._set(set_id)
                 changes[SET_ID] = set_id.to_bytes(8, "little")
-                changes[AUTHORITIES] = authority_list(scheduled)
-                logs.append(scheduled_change(scheduled))
+                changes[AUTHORITIES] = encode_authorities(scheduled)
+                change = b"\1" + encode_authorities(scheduled) + u32.write(0)
+                logs.append(DIGEST_ITEM.write(Consensus(b"FRNK", change)))
         included: list[bytes] = []
         refused: list[tuple[bytes, InvalidTransaction | UndecodableExtrinsic]] = []
         nonces: dict[int, int] = {}
