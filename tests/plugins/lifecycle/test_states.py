@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -85,3 +87,8 @@ def test_the_table_is_rendered_whole() -> None:
     lines = as_markdown().splitlines()
     assert len(lines) == len(TABLE) + 2
     assert "| S_IDLE | enabled | S_STARTING | connect |" in lines
+
+
+def test_the_docs_hold_the_table() -> None:
+    page = Path(__file__).resolve().parents[3] / "docs" / "lifecycle.md"
+    assert as_markdown() in page.read_text("utf-8")
