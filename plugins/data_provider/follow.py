@@ -22,6 +22,7 @@ from prbkit.blobs import (
 )
 from prbkit.blobs.documents import Genesis, RelaySegment
 from prbkit.errors import (
+    BlockNotFound,
     CodecError,
     PrbError,
     SourceError,
@@ -145,7 +146,7 @@ class Follower:
             return False
         start = tip.number
 
-        async def attempt(view: ChainSource) -> None:
+        async def attempt(view: ChainSource) -> bool:
             async def take(raw: RelayRange) -> None:
                 await self._commit_relay(raw, genesis.para_id, view.url)
 
@@ -158,9 +159,10 @@ class Follower:
             )
             tip = Head(current.number, current.hash)
             await fetcher.feed(tip, current.ends_set, target, take)
+            return self._archive.relay.number > start
 
-        await self._ask("relay", attempt)
-        return self._archive.relay.number > start
+        # An endpoint may lack the justification that the next one has.
+        return await self._ask("relay", attempt, enough=bool)
 
     async def _commit_relay(self, raw: RelayRange, para_id: int, endpoint: str) -> None:
         tip = self._archive.relay
@@ -324,17 +326,30 @@ class Follower:
                 self.trouble[role] = None
                 return done
 
-    async def _ask(self, role: Role, attempt: Callable[[ChainSource], Awaitable[_T]]) -> _T:
-        """Make an attempt with one endpoint after the other, until one succeeds."""
+    async def _ask(
+        self,
+        role: Role,
+        attempt: Callable[[ChainSource], Awaitable[_T]],
+        enough: Callable[[_T], bool] = lambda _: True,
+    ) -> _T:
+        """Make an attempt with one endpoint after the other, until one succeeds.
+
+        :param enough: whether a result is final, or the next endpoint is asked for more.
+        """
         loop = asyncio.get_running_loop()
         errors: list[PrbError] = []
         views = self._sources[role].views()
         trusted = self._trust[role].trusted(views, loop.time())
+        results: list[_T] = []
         for view in trusted:
             try:
-                return await attempt(view)
+                results.append(await attempt(view))
             except* (SourceError, VerificationError, CodecError, StoreError) as group:
                 error = _first(group)
+            else:
+                if enough(results[-1]):
+                    return results[-1]
+                continue
             if isinstance(error, StoreError):
                 raise error
             errors.append(error)
@@ -343,6 +358,8 @@ class Follower:
                 log.error("%s; it is not asked for %d s", error, pause)
             elif len(trusted) > 1:
                 log.warning("%s", error)
+        if results:
+            return results[-1]
         false = [error for error in errors if isinstance(error, VerificationError)]
         if errors:
             raise (false or errors)[0]
@@ -360,7 +377,8 @@ class Follower:
     def _trouble(self, role: Role, error: PrbError) -> None:
         text = str(error)
         if text != self.trouble[role]:
-            log.warning("%s chain: %s", role, text)
+            waits = isinstance(error, BlockNotFound)
+            log.log(logging.INFO if waits else logging.WARNING, "%s chain: %s", role, text)
         self.trouble[role] = text
 
     def _fetched(self, role: Role, number: int) -> None:
