@@ -24,7 +24,7 @@ test: venv ## run all tests
 lint: venv ## ruff, mypy --strict, cython-lint
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/cython-lint prbkit/_speedups
+	@PATH="$(abspath $(BIN)):$$PATH" cython-lint prbkit/_speedups
 	@$(BIN)/mypy prbkit plugins
 
 docs: venv ## build the documentation, warnings are errors

@@ -93,8 +93,6 @@ TABLE: Mapping[str, tuple[str, _Read]] = {
     "PTP_BOOT_NODES": ("boot_nodes", _boot_nodes),
     "PHALA_BRIDGE_IDENTITY": ("namespace", _text),
     "PHALA_Q_REDIS_ENDPOINT": ("queue", _text),
-    "PHALA_DATA_PROVIDER_LOCAL_SERVER_PORT": ("data_provider.blob_server_port", _number),
-    "PHALA_DATA_PROVIDER_LOCAL_SERVER": ("data_provider.blob_server_port", _number),
     "PHALA_LIFECYCLE_BLOB_SERVER_SESSION_MAX_MEMORY": ("zmq.session_bytes", _mebibytes),
     "PHALA_RUNNER_MAX_WORKER_NUMBER": ("lifecycle.runner_max_workers", _number),
     "PHALA_LIFECYCLE_CONFIG_MODE": ("lifecycle.config_mode", _flag),
@@ -114,6 +112,8 @@ TABLE: Mapping[str, tuple[str, _Read]] = {
 """Variable → where it goes in the settings, and how its text is read."""
 
 REPLACED: Mapping[str, str] = {
+    "PHALA_DATA_PROVIDER_LOCAL_SERVER_PORT": "blobs are served on the transport",
+    "PHALA_DATA_PROVIDER_LOCAL_SERVER": "blobs are served on the transport",
     "PHALA_DATA_PROVIDER_BLOB_MAX_RANGE_COUNT": "segments end at justified blocks",
     "PHALA_DATA_PROVIDER_BLOB_MAX_PARA_BLOCK_RANGE_COUNT": "requests are cut by bytes",
     "PHALA_ENABLE_PARA_BATCH_SYNC": "blocks are always dispatched in batches by bytes",
