@@ -1,32 +1,27 @@
-"""V14 metadata out of tables that read like the pallets' own source.
+"""V14 metadata out of the tables of `prbkit.testing.devnet.descriptions`.
 
-A `TypeBook` holds type definitions and aliases as text, a `Pallet` the tables of one pallet. A
-field's text is kept as its ``typeName`` and resolved through the aliases, so a table says
-``who: T::AccountId`` and nothing else. `build` interns every type once and writes the metadata.
-
-Definitions, one a line (or over several lines until the braces close)::
-
-    alias  T::AccountId = AccountId32
-    struct sp_core::crypto::AccountId32([u8; 32])
-    struct frame_system::LastRuntimeUpgradeInfo { spec_version: Compact<u32>, spec_name: String }
-    enum   frame_system::Phase { ApplyExtrinsic(u32), Finalization, Initialization }
-
-Behind the path may stand ``as Name`` where its last segment is another definition's name too, then
-type parameters, ``<T>`` without and ``<Balance: u128>`` with a type; those are aliases inside the
-definition. A variant's index may stand before its name; else it is one more than the former.
-``compact X`` is ``Compact<X>`` with ``X`` as its name, ``~X`` is ``X`` without a name. Text behind
-``#`` becomes the docs.
+`build` interns every type once, and writes types, pallets and the extrinsic's format.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
 
+from prbkit.testing.devnet.descriptions import (
+    Definition,
+    Extension,
+    Field,
+    Pallet,
+    TypeBook,
+    Variant,
+    lines,
+    split,
+    table_variants,
+)
 from prbkit.testing.layouts import blob, compact, text, u8, u32
 
-__all__ = ["Extension", "Pallet", "TypeBook", "build"]
+__all__ = ["build"]
 
 _PRIMITIVES = {
     "bool": 0,
@@ -50,171 +45,6 @@ _HASHERS = {
     )
 }
 _MODIFIERS = {"Optional": 0, "Default": 1}
-
-
-# --------------------------------------------------------------------------------------- the text
-
-
-@dataclass(frozen=True, slots=True)
-class _Field:
-    name: str | None
-    type: str
-    docs: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Variant:
-    index: int
-    name: str
-    fields: tuple[_Field, ...]
-    docs: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class _Definition:
-    path: str
-    params: tuple[tuple[str, str | None], ...]
-    fields: tuple[_Field, ...] | None
-    variants: tuple[_Variant, ...] | None
-
-
-def _split(source: str, separator: str = ",") -> Iterator[str]:
-    """Split at separators that stand in no bracket, and drop what is empty."""
-    depth, start = 0, 0
-    for at, char in enumerate(source):
-        if char in "<([{":
-            depth += 1
-        elif char in ">)]}":
-            depth -= 1
-        elif char == separator and not depth:
-            if part := source[start:at].strip():
-                yield part
-            start = at + 1
-    if part := source[start:].strip():
-        yield part
-
-
-def _fields(source: str) -> tuple[_Field, ...]:
-    """Read ``(A, B)``, ``{ a: A, b: B }`` or nothing."""
-    source = source.strip()
-    if not source:
-        return ()
-    inner = source[1:-1]
-    if source[0] == "(":
-        return tuple(_Field(None, part) for part in _split(inner))
-    return tuple(
-        _Field(name.strip(), rest.strip())
-        for name, rest in (part.split(":", 1) for part in _split(inner))
-    )
-
-
-def _variants(parts: Iterator[str] | Sequence[str]) -> tuple[_Variant, ...]:
-    found: list[_Variant] = []
-    following = 0
-    for part in parts:
-        body, _, docs = part.partition("#")
-        match = re.fullmatch(r"(?:(\d+)\s+)?(\w+)\s*([({].*)?", body.strip(), re.DOTALL)
-        if match is None:
-            raise ValueError(f"no variant: {part!r}")
-        index = int(match[1]) if match[1] else following
-        found.append(_Variant(index, match[2], _fields(match[3] or ""), docs.strip()))
-        following = index + 1
-    return tuple(found)
-
-
-def _lines(source: str) -> Iterator[str]:
-    """Yield the lines, joined until their brackets close, without the empty ones."""
-    pending = ""
-    for line in source.splitlines():
-        pending = f"{pending} {line.strip()}".strip()
-        code = pending.partition("#")[0].replace("=>", "")
-        if sum(map(code.count, "([{<")) <= sum(map(code.count, ")]}>")):
-            if pending:
-                yield pending
-            pending = ""
-    if pending:
-        raise ValueError(f"brackets are not closed: {pending!r}")
-
-
-def _table_variants(source: str) -> tuple[_Variant, ...]:
-    """Read a table of calls, events or errors; ``name(a: A)`` has named fields here."""
-    variants = []
-    for variant in _variants(list(_lines(source))):
-        fields = tuple(
-            _Field(*map(str.strip, each.type.split(": ", 1))) if ": " in each.type else each
-            for each in variant.fields
-        )
-        variants.append(_Variant(variant.index, variant.name, fields, variant.docs))
-    return tuple(variants)
-
-
-class TypeBook:
-    """Definitions and aliases by name."""
-
-    def __init__(self, *sources: str) -> None:
-        self.definitions: dict[str, _Definition] = {}
-        self.aliases: dict[str, str] = {}
-        for source in sources:
-            for line in _lines(source):
-                self._add(line.partition("#")[0].strip())
-
-    def _add(self, line: str) -> None:
-        kind, _, rest = line.partition(" ")
-        if kind == "alias":
-            name, _, target = rest.partition("=")
-            self.aliases[name.strip()] = target.strip()
-            return
-        match = re.fullmatch(
-            r"\s*([\w:]+)(?:\s+as\s+(\w+))?\s*(?:<(.*?)>)?\s*([({].*)?", rest, re.DOTALL
-        )
-        if match is None or kind not in ("struct", "enum"):
-            raise ValueError(f"no definition: {line!r}")
-        params = tuple(
-            (name.strip(), target.strip() or None)
-            for name, _, target in (part.partition(": ") for part in _split(match[3] or ""))
-        )
-        body = match[4] or ""
-        name = match[2] or match[1].rsplit("::", 1)[-1]
-        if kind == "struct":
-            definition = _Definition(match[1], params, _fields(body), None)
-        else:
-            definition = _Definition(match[1], params, None, _variants(_split(body[1:-1])))
-        if name in self.definitions:
-            raise ValueError(f"{name} is defined twice")
-        self.definitions[name] = definition
-
-
-@dataclass(frozen=True, slots=True)
-class Pallet:
-    """The tables of one pallet.
-
-    :param crate: path of the types Call, Event and Error, less ``::Call``.
-    :param storage: lines ``Name: Default Type`` or ``Name: Optional Hasher Key => Type``, with
-        several hashers comma-separated and a tuple of keys; ``= 0x…`` behind it sets a default.
-    :param calls: lines ``[index] name(field: Type, …)``; so events and errors.
-    :param constants: name → (type, SCALE value).
-    """
-
-    name: str
-    index: int
-    crate: str
-    storage: str = ""
-    calls: str = ""
-    events: str = ""
-    errors: str = ""
-    constants: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Extension:
-    """A signed extension: what it adds to the extrinsic and to the bytes that are signed."""
-
-    identifier: str
-    type: str
-    additional: str
-
-
-# ----------------------------------------------------------------------------------- the registry
 
 
 def _texts(docs: str) -> bytes:
@@ -261,13 +91,13 @@ class _Registry:
         if source in _PRIMITIVES:
             return self._primitive(source)
         if source.startswith("("):
-            return self._tuple([self.resolve(part, local) for part in _split(source[1:-1])])
+            return self._tuple([self.resolve(part, local) for part in split(source[1:-1])])
         if source.startswith("["):
             item, _, length = source[1:-1].rpartition(";")
             return self._array(self.resolve(item, local), int(length))
         head, _, rest = source.partition("<")
         name = head.rsplit("::", 1)[-1]
-        arguments = list(_split(rest[:-1])) if rest else []
+        arguments = list(split(rest[:-1])) if rest else []
         if name in self.book.definitions:
             return self._defined(name)
         if name == "Box":
@@ -369,11 +199,11 @@ class _Registry:
         definition = self.book.definitions[name]
         return self.add(name, definition)
 
-    def add(self, key: object, definition: _Definition) -> int:
+    def add(self, key: object, definition: Definition) -> int:
         """Intern a struct or an enum under `key`."""
         local = {param: target for param, target in definition.params if target is not None}
 
-        def fields(items: Sequence[_Field]) -> list[tuple[str | None, int, str | None]]:
+        def fields(items: Sequence[Field]) -> list[tuple[str | None, int, str | None]]:
             return [
                 (
                     item.name,
@@ -484,16 +314,16 @@ def build(
         ):
             if source:
                 tables.add(pallet.name + kind)
-                book.definitions[pallet.name + kind] = _Definition(
-                    f"{pallet.crate}::{kind}", (("T", None),), None, _table_variants(source)
+                book.definitions[pallet.name + kind] = Definition(
+                    f"{pallet.crate}::{kind}", (("T", None),), None, table_variants(source)
                 )
     for outer, kind in (("RuntimeCall", "Call"), ("RuntimeEvent", "Event")):
-        book.definitions[outer] = _Definition(
+        book.definitions[outer] = Definition(
             f"{runtime}::{outer}",
             (),
             None,
             tuple(
-                _Variant(each.index, each.name, (_Field(None, each.name + kind),))
+                Variant(each.index, each.name, (Field(None, each.name + kind),))
                 for each in pallets
                 if each.name + kind in tables
             ),
@@ -504,7 +334,7 @@ def build(
     registry.resolve("AccountId32")
     encoded = [_pallet(registry, pallet, tables) for pallet in pallets]
     extrinsic = _extrinsic(registry, extensions)
-    own = registry.add("Runtime", _Definition(f"{runtime}::Runtime", (), (), None))
+    own = registry.add("Runtime", Definition(f"{runtime}::Runtime", (), (), None))
     return b"".join(
         [
             b"meta\x0e",
@@ -523,7 +353,7 @@ def _pallet(registry: _Registry, pallet: Pallet, tables: Set[str]) -> bytes:
             return b"\0"
         return b"\1" + compact.write(registry.resolve(pallet.name + kind))
 
-    items = [_storage_item(registry, line) for line in _lines(pallet.storage)]
+    items = [_storage_item(registry, line) for line in lines(pallet.storage)]
     storage = b"\0"
     if items:
         storage = b"\1" + text.write(pallet.name) + compact.write(len(items)) + b"".join(items)
@@ -583,8 +413,8 @@ def _storage_item(registry: _Registry, line: str) -> bytes:
     )
 
 
-def _unchecked_extrinsic(extensions: Sequence[Extension]) -> _Definition:
-    return _Definition(
+def _unchecked_extrinsic(extensions: Sequence[Extension]) -> Definition:
+    return Definition(
         "sp_runtime::generic::unchecked_extrinsic::UncheckedExtrinsic",
         (
             ("Address", "MultiAddress"),
@@ -592,7 +422,7 @@ def _unchecked_extrinsic(extensions: Sequence[Extension]) -> _Definition:
             ("Signature", "MultiSignature"),
             ("Extra", "(" + ", ".join(each.type for each in extensions) + ")"),
         ),
-        (_Field(None, "Vec<u8>"),),
+        (Field(None, "Vec<u8>"),),
         None,
     )
 
@@ -613,9 +443,9 @@ def _extrinsic(registry: _Registry, extensions: Sequence[Extension]) -> bytes:
     )
 
 
-def _era() -> _Definition:
+def _era() -> Definition:
     """Make the type of an era: one variant for each first byte; a second one follows if mortal."""
-    mortal = (_Variant(byte, f"Mortal{byte}", (_Field(None, "~u8"),)) for byte in range(1, 256))
-    return _Definition(
-        "sp_runtime::generic::era::Era", (), None, (_Variant(0, "Immortal", ()), *mortal)
+    mortal = (Variant(byte, f"Mortal{byte}", (Field(None, "~u8"),)) for byte in range(1, 256))
+    return Definition(
+        "sp_runtime::generic::era::Era", (), None, (Variant(0, "Immortal", ()), *mortal)
     )

@@ -6,7 +6,8 @@ authorities rotate by plan, and a parachain's head is what the block's author br
 
 from __future__ import annotations
 
-from prbkit.testing.devnet.metadata import Pallet, TypeBook, build
+from prbkit.testing.devnet.descriptions import Pallet, TypeBook
+from prbkit.testing.devnet.metadata import build
 from prbkit.testing.devnet.runtime import RuntimeVersion
 from prbkit.testing.devnet.tables import (
     COMMON_EXTENSIONS,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prbkit.testing.devnet.metadata import Extension, Pallet
+from prbkit.testing.devnet.descriptions import Extension, Pallet
 from prbkit.testing.devnet.runtime import RuntimeVersion
 from prbkit.testing.layouts import compact, u8, u16, u32, u64, u128
 

@@ -7,7 +7,8 @@ from scalecodec.base import RuntimeConfigurationObject, ScaleBytes
 from scalecodec.type_registry import load_type_registry_preset
 
 from prbkit.scale import Metadata
-from prbkit.testing.devnet.metadata import Extension, Pallet, TypeBook, build
+from prbkit.testing.devnet.descriptions import Extension, Pallet, TypeBook
+from prbkit.testing.devnet.metadata import build
 from prbkit.testing.devnet.para import ParaRuntime, ParaSettings
 from prbkit.testing.devnet.relay import RelayRuntime, RelaySettings
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from prbkit.testing.devnet.dispatch import Context
 from prbkit.testing.devnet.pallets import system
-from prbkit.testing.devnet.para_tables import WPHA_ASSET
+from prbkit.testing.devnet.phala_tables import WPHA_ASSET
 
 __all__ = ["balance", "genesis", "mint", "transfer"]
 

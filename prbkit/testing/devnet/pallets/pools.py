@@ -11,7 +11,7 @@ from typing import Any
 from prbkit._native import core
 from prbkit.testing.devnet.dispatch import Context
 from prbkit.testing.devnet.pallets import assets, balances
-from prbkit.testing.devnet.para_tables import SUBSIDY_ACCOUNT, WRAPPED_ACCOUNT
+from prbkit.testing.devnet.phala_tables import SUBSIDY_ACCOUNT, WRAPPED_ACCOUNT
 from prbkit.testing.layouts import u64
 
 __all__ = ["contribute", "create", "owned_pool", "pool", "reward", "save", "sub_account"]

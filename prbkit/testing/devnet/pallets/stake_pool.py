@@ -11,7 +11,7 @@ from prbkit.testing.devnet.dispatch import (
     ensure_signed,
 )
 from prbkit.testing.devnet.pallets import assets, balances, computation, pools
-from prbkit.testing.devnet.para_tables import (
+from prbkit.testing.devnet.phala_tables import (
     MAX_POOL_WORKERS,
     MIN_CONTRIBUTION,
     SUBSIDY_ACCOUNT,
