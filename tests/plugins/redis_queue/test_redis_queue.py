@@ -1,13 +1,7 @@
-"""The trade queue in Redis, against a real redis-server."""
+"""The trade queue in Redis, against a real redis-redis_server."""
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,53 +16,14 @@ pytest.importorskip("redis", reason="the extra [redis] is not installed")
 
 from prbkit_plugins.redis_queue.queue import RedisQueue
 
-
-class Server:
-    """A redis-server of one's own on a Unix socket, with nothing on disk."""
-
-    def __init__(self, folder: Path) -> None:
-        self.socket = folder / "redis.sock"
-        self.url = f"unix://{self.socket}"
-        self._folder = folder
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = ["redis-server", "--port", "0", "--unixsocket", str(self.socket)]
-        command += ["--save", "", "--appendonly", "no", "--dir", str(self._folder)]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        for _ in range(500):
-            with socket.socket(socket.AF_UNIX) as client:
-                if client.connect_ex(str(self.socket)) == 0:
-                    return
-            time.sleep(0.01)
-        raise RuntimeError("redis-server did not start")
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(10)
-            self._process = None
-        self.socket.unlink(missing_ok=True)
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    if shutil.which("redis-server") is None:
-        reason = "redis-server is not installed"
-        if os.environ.get("PRBKIT_REQUIRE_DATA") == "1":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    server = Server(tmp_path_factory.mktemp("redis"))
-    server.start()
-    yield server
-    server.kill()
+from .server import Server
 
 
 class TestRedisQueue(TradeQueueContract):
     @pytest.fixture
-    def make_queue(self, server: Server) -> MakeQueue:
+    def make_queue(self, redis_server: Server) -> MakeQueue:
         def make(space: str, *, lease: float = 600.0, history: int = 10_000) -> TradeQueue:
-            return RedisQueue(server.url, name=space, lease=lease, history=history)
+            return RedisQueue(redis_server.url, name=space, lease=lease, history=history)
 
         return make
 
@@ -90,21 +45,21 @@ async def test_a_server_that_is_not_there_is_an_error_of_the_queue(tmp_path: Pat
     await queue.close()
 
 
-async def test_it_goes_on_when_redis_comes_back_empty(server: Server) -> None:
+async def test_it_goes_on_when_redis_comes_back_empty(redis_server: Server) -> None:
     async with (
-        RedisQueue(server.url, name="reborn") as producer,
-        RedisQueue(server.url, name="reborn") as trader,
+        RedisQueue(redis_server.url, name="reborn") as producer,
+        RedisQueue(redis_server.url, name="reborn") as trader,
     ):
         await producer.put(job("a"))
         await producer.put(job("b"))
         assert await trader.take("t", 1, 0) == [job("a")]
 
-        server.kill()
+        redis_server.kill()
         with pytest.raises(QueueError):
             await trader.take("t", 1, 0)
         with pytest.raises(QueueError):
             await producer.put(job("c"))
-        server.start()
+        redis_server.start()
 
         assert await producer.get("a") is None
         # What was on its way is not made known by a report, so its producer puts it again …
@@ -118,16 +73,16 @@ async def test_it_goes_on_when_redis_comes_back_empty(server: Server) -> None:
         assert not await trader.take("t", 5, 0)
 
 
-async def test_redis_may_be_flushed_while_a_trader_waits(server: Server) -> None:
-    async with RedisQueue(server.url, name="flush") as queue:
+async def test_redis_may_be_flushed_while_a_trader_waits(redis_server: Server) -> None:
+    async with RedisQueue(redis_server.url, name="flush") as queue:
         assert not await queue.take("t", 1, 0)
         await queue._redis.flushall()
         await queue.put(job("a"))
         assert await queue.take("t", 1, 10) == [job("a")]
 
 
-async def test_nothing_is_left_of_ended_jobs_in_the_stream(server: Server) -> None:
-    async with RedisQueue(server.url, name="bounded", history=3) as queue:
+async def test_nothing_is_left_of_ended_jobs_in_the_stream(redis_server: Server) -> None:
+    async with RedisQueue(redis_server.url, name="bounded", history=3) as queue:
         for number in range(20):
             await queue.put(job(f"{number}"))
         for each in await queue.take("t", 20, 0):

@@ -21,11 +21,6 @@ KEY = b"\x77" * 32
 
 
 @pytest.fixture(scope="module")
-def md(data_dir: Path) -> Metadata:
-    return Metadata.parse((data_dir / "metadata/rhala_1241_v14.scale").read_bytes())
-
-
-@pytest.fixture(scope="module")
 def items(data_dir: Path) -> list[dict[str, Any]]:
     run = json.loads(gzip.decompress((data_dir / "runtime/extrinsics.json.gz").read_bytes()))
     return run["items"]

@@ -17,7 +17,6 @@ from prbkit.interfaces import JobRecord, JobState, Pool, TradeJob
 from prbkit.scale import Metadata
 from prbkit_plugins.keyring.uri import open_uri
 from prbkit_plugins.sqlite_queue.queue import SqliteQueue
-from prbkit_plugins.trader import service
 from prbkit_plugins.trader.service import Trader
 
 from .context import FixedInventory, TestContext
@@ -30,19 +29,6 @@ POOLS = {
     3: (Pool("p3", 3, "no operator"), ""),
 }
 FAST = {"batch_age": 0.0, "resubmit_after": 0.02, "era_period": 8, "attempts": 1000}
-
-
-@pytest.fixture(scope="module")
-def md(data_dir: Path) -> Metadata:
-    md = Metadata.parse((data_dir / "metadata/rhala_1241_v14.scale").read_bytes())
-    md.prepare()
-    return md
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "PAUSE", 0.005)
-    monkeypatch.setattr(service, "WAIT", 0.05)
 
 
 def remark(md: Metadata, key: str, pid: int = 1) -> TradeJob:
