@@ -142,11 +142,11 @@ class TradeQueueContract:
             assert await heir.take("heir", 5, 30) == [job("a")]
 
     async def test_the_living_keep_their_jobs(self, make_queue: MakeQueue, space: str) -> None:
-        async with make_queue(space, lease=2.0) as living, make_queue(space, lease=2.0) as other:
+        async with make_queue(space, lease=4.0) as living, make_queue(space, lease=4.0) as other:
             await living.put(job("a"))
             assert await living.take("living", 5, 0) == [job("a")]
-            waiting = asyncio.create_task(_value(living.take("living", 5, 5.0)))
-            assert not await other.take("other", 5, 4.5)
+            waiting = asyncio.create_task(_value(living.take("living", 5, 6.5)))
+            assert not await other.take("other", 5, 6.0)
             assert not await waiting
 
     async def test_a_final_record_stands(self, make_queue: MakeQueue, space: str) -> None:
