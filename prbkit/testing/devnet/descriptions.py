@@ -43,7 +43,6 @@ class Field:
 
     name: str | None
     type: str
-    docs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
