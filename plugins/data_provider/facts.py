@@ -34,7 +34,7 @@ AUTHORITIES_OLD = b":grandpa_authorities"
 AUTHORITIES = _item("Grandpa", "Authorities")
 CURRENT_SET_ID = _item("Grandpa", "CurrentSetId")
 AUTHORITY_KEYS = (AUTHORITIES_OLD, CURRENT_SET_ID, AUTHORITIES)
-"""What pRuntime's proof of an authority set must show: the absent one too (protocol.md, 2)."""
+"""What pRuntime's proof of an authority set must show: the absent one too."""
 
 PARA_ID = _item("ParachainInfo", "ParachainId")
 VALIDATION_DATA = _item("ParachainSystem", "ValidationData")

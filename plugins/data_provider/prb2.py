@@ -1,7 +1,7 @@
 """PRB v2's blobs by PRB v2's keys, made from the documents when they are asked for.
 
 What the keys mean is in `prbkit.blobs.prb2`; the messages are those of
-`Phala-Network/runtime-bridge` (protocol.md, 7). Of relay blocks inside a segment the parachain's
+`Phala-Network/runtime-bridge`. Of relay blocks inside a segment the parachain's
 head is not known; their `parent:{n}:pb` says nothing of it.
 """
 

@@ -1,6 +1,6 @@
 """What must hold before anything is committed: pure checks that name endpoint, block and check.
 
-The rules are those of pRuntime's light client (protocol.md, 2), so what passes here is accepted
+The rules are those of pRuntime's light client, so what passes here is accepted
 there.
 """
 

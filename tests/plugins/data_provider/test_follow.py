@@ -34,6 +34,7 @@ from prbkit.blobs.documents import Genesis, RelaySegment, changes_key, para_key,
 from prbkit.blobs.index import CommittedIndex
 from prbkit.errors import ConfigError
 from prbkit.events import BlockFetched, Event, RangeCommitted
+from prbkit.interfaces import BlobStore
 from prbkit.testing.devnet import Devnet, DevnetConfig, Faults
 from prbkit.testing.pruntime.light import LightClient
 from prbkit_plugins.data_provider.archive import Archive
@@ -56,7 +57,7 @@ class Provider:
     """A follower over a store, as the service puts them together."""
 
     def __init__(
-        self, store: MemoryStore, net: Devnet, settings: DataProviderSettings = QUICK
+        self, store: BlobStore, net: Devnet, settings: DataProviderSettings = QUICK
     ) -> None:
         urls: dict[str, list[str]] = {"relay": [], "para": []}
         for endpoint in net.endpoints:
