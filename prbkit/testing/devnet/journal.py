@@ -8,6 +8,7 @@ a block is written before it is announced.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import struct
 import zlib
@@ -62,22 +63,38 @@ class Journal:
         self._file: BinaryIO | None = None
 
     def open(self) -> Iterator[Record]:
-        """Yield the records that are there, then stand ready to append."""
+        """Yield the records that are there, then stand ready to append.
+
+        :raises ConfigError: where it is another devnet's, or one that still runs has it open.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        end = 0
-        if self._path.exists():
-            with self._path.open("rb") as file:
-                for at, payload in self._read(file):
-                    end = at
-                    if payload is not None:
-                        yield _decode(payload)
-        self._file = self._path.open("r+b" if self._path.exists() else "w+b")
-        self._file.truncate(end)
-        self._file.seek(end)
+        self._path.touch()
+        file = self._path.open("r+b")
+        try:
+            # The lock goes with the process, however that ends.
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            end = 0
+            for at, payload in self._read(file):
+                end = at
+                if payload is not None:
+                    yield _decode(payload)
+        except BlockingIOError:
+            file.close()
+            raise ConfigError(
+                "the data directory is in use by a devnet that runs",
+                where=str(self._path),
+                hint="stop that one, or take another data directory",
+            ) from None
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+        file.truncate(end)
+        file.seek(end)
         if end == 0:
-            self._file.write(_MAGIC)
+            file.write(_MAGIC)
             self._write(self._fingerprint)
-            self._file.flush()
+            file.flush()
 
     def append(self, *records: Record) -> None:
         """Hand records to the operating system: they outlive this process from here on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -191,7 +192,7 @@ def test_a_reorg_takes_para_blocks_and_extrinsics_back_and_puts_them_in_again() 
 
 
 def test_a_journal_brings_the_same_chain_up_again(tmp_path: Path) -> None:
-    config = replace(CONFIG, data_dir=tmp_path)
+    config = replace(CONFIG, data_dir=tmp_path / "first")
     network = grown(25, config)
     network.para_pool.submit(transaction(3, 0))
     network.step()
@@ -199,8 +200,12 @@ def test_a_journal_brings_the_same_chain_up_again(tmp_path: Path) -> None:
     network.reorg(1)
     relay = list(network.relay.blocks(0, network.relay.best.number))
     para = list(network.para.blocks(0, network.para.best.number))
-    # No close(): what a kill leaves is what was written before it.
-    again = Network(config, tiny(config))
+    with pytest.raises(ConfigError, match="in use"):
+        Network(config, tiny(config))
+    # No close() before: what a kill leaves is what was written until then.
+    left = tmp_path / "left"
+    shutil.copytree(tmp_path / "first", left)
+    again = Network(replace(config, data_dir=left), tiny(config))
     assert_same_line(again.relay, relay)
     assert_same_line(again.para, para)
     assert again.relay.finalized.hash == network.relay.finalized.hash
