@@ -95,9 +95,10 @@ class RelayFetcher:
         if not changes:
             para = await self._view.read_proof([self._key], at)
             return RelayRange(headers, justification, para, None)
-        para, change = await asyncio.gather(
-            self._view.read_proof([self._key], at), self._view.read_proof(AUTHORITY_KEYS, at)
-        )
+        async with asyncio.TaskGroup() as group:
+            para_proof = group.create_task(self._view.read_proof([self._key], at))
+            change = await self._view.read_proof(AUTHORITY_KEYS, at)
+        para = await para_proof
         return RelayRange(headers, justification, para, change)
 
     async def _next(self, tip: Head, ends_set: bool, target: int) -> _Found | None:
@@ -110,9 +111,10 @@ class RelayFetcher:
         return await self._scanned(tip, step, target) if isinstance(step, Scan) else None
 
     async def _prove(self, step: Prove) -> _Found | None:
-        proof, known = await asyncio.gather(
-            self._view.finality_proof(step.after), self._view.headers(step.first, step.after)
-        )
+        async with asyncio.TaskGroup() as group:
+            asked = group.create_task(self._view.finality_proof(step.after))
+            known = await self._view.headers(step.first, step.after)
+        proof = await asked
         if proof is None:
             self._proves = False
             return None
@@ -153,9 +155,10 @@ class RelayFetcher:
                 return headers, justification
             for end in range(len(fetched), 0, -_PROBE):
                 part = fetched[max(0, end - _PROBE) : end]
-                found = await asyncio.gather(*(self._justification(each) for each in part))
+                async with asyncio.TaskGroup() as group:
+                    found = [group.create_task(self._justification(each)) for each in part]
                 for index in range(len(part) - 1, -1, -1):
-                    justification = found[index]
+                    justification = found[index].result()
                     if justification is not None:
                         return [*headers, *fetched[: end - len(part) + index + 1]], justification
             headers += fetched

@@ -109,14 +109,13 @@ class SubstrateSource:
     # --- chain ---
 
     async def chain(self) -> ChainInfo:
-        name, genesis, node, version, properties = await asyncio.gather(
-            self._call("system_chain", [], shapes.text),
-            self._call("chain_getBlockHash", [0], shapes.hash32),
-            self._call("system_name", [], shapes.text),
-            self._call("system_version", [], shapes.text),
-            self._call("system_properties", [], _as_dict),
+        return ChainInfo(
+            name=await self._call("system_chain", [], shapes.text),
+            genesis_hash=await self._call("chain_getBlockHash", [0], shapes.hash32),
+            node_name=await self._call("system_name", [], shapes.text),
+            node_version=await self._call("system_version", [], shapes.text),
+            properties=await self._call("system_properties", [], _as_dict),
         )
-        return ChainInfo(name, genesis, node, version, properties)
 
     async def finalized_head(self) -> Head:
         at = await self._call("chain_getFinalizedHead", [], shapes.hash32)
