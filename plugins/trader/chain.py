@@ -56,8 +56,8 @@ class Chain:
             self._genesis = (await self.source.chain()).genesis_hash
         return self._genesis
 
-    async def runtime(self, at: bytes | None = None) -> Runtime:
-        """The runtime in force after block `at` (None: the best finalized one)."""
+    async def runtime(self, at: bytes) -> Runtime:
+        """The runtime in force after block `at`."""
         version = await self.source.runtime_version(at)
         runtime = self._runtimes.get(version)
         if runtime is None:

@@ -181,7 +181,7 @@ class _Run:
         """Give each job to the lane of its pool's account, or end it at once."""
         if not jobs:
             return
-        runtime, pools = await self._persist(self._facts)
+        runtime, pools, _ = await self._persist(self._facts)
         for each in jobs:
             job = each.job
             try:
@@ -208,9 +208,11 @@ class _Run:
             self._wake(signer.account)
             await asyncio.sleep(0)  # many jobs take long to check
 
-    async def _facts(self) -> tuple[Runtime, Mapping[int, Pool]]:
-        runtime = await self._chain.runtime()
-        return runtime, {pool.pid: pool for pool in await self._inventory.pools()}
+    async def _facts(self) -> tuple[Runtime, Mapping[int, Pool], Head]:
+        """The best finalized block, the runtime there, and the pools by pid."""
+        head = await self._chain.source.finalized_head()
+        runtime = await self._chain.runtime(head.hash)
+        return runtime, {pool.pid: pool for pool in await self._inventory.pools()}, head
 
     async def _signer(self, pool: Pool) -> Signer:
         """The pool's signer, opened once for each operator."""
@@ -270,13 +272,12 @@ class _Run:
         """Sign a batch, write it to the journal, submit it."""
         signer = self._signers[lane.account]
         try:
-            runtime, pools = await self._facts()
+            runtime, pools, born = await self._facts()
             batch = await self._remade(batch, runtime, pools)
             if not batch.entries:
                 lane.drop(batch)
                 return
             call = batch_call(runtime.metadata, batch)
-            born = await self._chain.source.finalized_head()
             nonce = lane.nonce(await self._chain.source.account_nonce(lane.account))
             extrinsic = await self._chain.sign(
                 runtime,
