@@ -18,7 +18,12 @@ import sr25519
 from prbkit import blobs
 from prbkit.blobs import header_hash
 from prbkit.errors import CodecError
-from prbkit.testing.pruntime import attestation
+from prbkit.testing.pruntime.attestation import (
+    MAX_CONSENSUS_VERSION,
+    attest,
+    registration_info,
+    sign_endpoints,
+)
 from prbkit.testing.pruntime.config import PRuntimeConfig
 from prbkit.testing.pruntime.keys import storage_prefix
 from prbkit.testing.pruntime.light import LightClient, Poisoned, Refused
@@ -110,7 +115,7 @@ class Core:
         info.system.registered = worker.registered
         info.system.public_key = info.public_key
         info.system.ecdh_public_key = info.ecdh_public_key
-        info.system.max_supported_consensus_version = attestation.MAX_CONSENSUS_VERSION
+        info.system.max_supported_consensus_version = MAX_CONSENSUS_VERSION
         info.system.genesis_block = client.genesis_relay
         return info
 
@@ -145,7 +150,7 @@ class Core:
 
     def _runtime_info(self, life: _Life) -> Any:
         response = rpc.InitRuntimeResponse(
-            encoded_runtime_info=attestation.registration_info(
+            encoded_runtime_info=registration_info(
                 self.public_key, life.genesis_hash, life.operator, life.client.para_id
             ),
             encoded_genesis_block_hash=life.genesis_hash,
@@ -154,7 +159,7 @@ class Core:
         )
         # The real one attests only once it has dispatched a block, whose time it needs.
         if life.client.next_block > 1:
-            made = attestation.attest(self.config.attestation, response.encoded_runtime_info)
+            made = attest(self.config.attestation, response.encoded_runtime_info)
             response.attestation.CopyFrom(made)
         return response
 
@@ -223,7 +228,7 @@ class Core:
         return rpc.GetEgressMessagesResponse(encoded_messages=self._started().worker.egress())
 
     def sign_endpoint_info(self, request: Any) -> Any:
-        payload, signature = attestation.sign_endpoints(self._pair, request.encoded_endpoints)
+        payload, signature = sign_endpoints(self._pair, request.encoded_endpoints)
         return rpc.GetEndpointResponse(encoded_endpoint_payload=payload, signature=signature)
 
     # --- checkpoints ---------------------------------------------------------------------------
