@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import Awaitable, Iterator
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -55,9 +55,11 @@ def record(of: TradeJob, state: JobState, updated_at: float = 18.5) -> JobRecord
 class TradeQueueContract:
     """The suite. A subclass gives the fixture `make_queue`."""
 
-    machine_settings: ClassVar[settings] = settings(
-        max_examples=40, stateful_step_count=30, deadline=None
-    )
+    @pytest.fixture
+    def machine_settings(self) -> settings:
+        """How much is tried against the model: by the loaded profile, at most 300 machines."""
+        examples = min(300, max(20, settings().max_examples // 3))
+        return settings(max_examples=examples, stateful_step_count=30, deadline=None)
 
     @pytest.fixture
     def make_queue(self) -> MakeQueue:
@@ -195,9 +197,11 @@ class TradeQueueContract:
             await asyncio.gather(consume(a, "a"), consume(b, "b"))
             assert sorted(each.key for each in taken) == sorted(each.key for each in jobs)
 
-    def test_it_behaves_as_the_model(self, make_queue: MakeQueue) -> None:
+    def test_it_behaves_as_the_model(
+        self, make_queue: MakeQueue, machine_settings: settings
+    ) -> None:
         machine: Any = lambda: _Machine(make_queue, uuid.uuid4().hex)  # noqa: E731
-        run_state_machine_as_test(machine, settings=self.machine_settings)
+        run_state_machine_as_test(machine, settings=machine_settings)
 
 
 class _Machine(RuleBasedStateMachine):
