@@ -108,7 +108,7 @@ class RedisQueue:
             # Leases run out without a message, so a long wait is cut.
             block = max(0.0, min(left, MAX_BLOCK, self._lease / 4))
             try:
-                entries = await self._entries(consumer, limit, block)
+                jobs = await self._load(await self._entries(consumer, limit, block))
             except _NoGroup:
                 await self._make_group()
                 continue
@@ -116,7 +116,6 @@ class RedisQueue:
                 # Redis may have handed out entries whose answer was lost: read them again.
                 self._resumed[consumer] = b"0"
                 raise
-            jobs = await self._load(entries)
             resuming = self._resumed.get(consumer) is not None
             if jobs or (deadline <= loop.time() and not resuming):
                 return jobs
@@ -214,15 +213,15 @@ class RedisQueue:
         if not fresh:
             return ()
         data = await self._ask(self._redis.hmget, self._records, [key for _, key in fresh])
-        jobs: list[TradeJob] = []
-        for (entry, key), item in zip(fresh, data, strict=True):
+        jobs: dict[bytes, TradeJob] = {}
+        for (entry, _), item in zip(fresh, data, strict=True):
             if item is None or (record := load_record(item)).state.final:
                 await self._ask(self._redis.xack, self._jobs, GROUP, entry)
                 await self._ask(self._redis.xdel, self._jobs, entry)
             else:
-                self._held[key] = entry
-                jobs.append(record.job)
-        return jobs
+                jobs[entry] = record.job
+        self._held.update((job.key, entry) for entry, job in jobs.items())
+        return list(jobs.values())
 
     async def _renew(self, consumer: str) -> None:
         """Claim again what is held here, three times in a lease."""

@@ -60,6 +60,10 @@ class SqliteQueue:
         self._history = history
         self._holder = secrets.token_hex(8)
         self._put = asyncio.Event()
+        self._given: set[str] = set()
+        """Open jobs that `take` has returned."""
+        self._unsure = False
+        """A `take` was cut off: this holder may have claimed jobs that nobody was given."""
 
     @classmethod
     def from_url(cls, url: str, data_dir: Path) -> Self:
@@ -115,8 +119,7 @@ class SqliteQueue:
         deadline = asyncio.get_running_loop().time() + wait
         while True:
             self._put.clear()
-            with _as_queue_error():
-                jobs = await self._db.write(lambda db: self._claim(db, consumer, limit))
+            jobs = await self._claim(consumer, limit)
             left = deadline - asyncio.get_running_loop().time()
             if jobs or left <= 0:
                 return jobs
@@ -136,6 +139,7 @@ class SqliteQueue:
 
         with _as_queue_error():
             await self._db.write(store)
+        self._given.difference_update(r.job.key for r in records if r.state.final)
 
     async def get(self, key: str) -> JobRecord | None:
         with _as_queue_error():
@@ -163,13 +167,33 @@ class SqliteQueue:
         found = dict(rows)
         return {state: found.get(state.value, 0) for state in JobState}
 
-    def _claim(self, db: sqlite3.Connection, consumer: str, limit: int) -> Sequence[TradeJob]:
+    async def _claim(self, consumer: str, limit: int) -> Sequence[TradeJob]:
+        given = frozenset(self._given) if self._unsure else None
+        self._unsure = True
+        with _as_queue_error():
+            jobs = await self._db.write(lambda db: self._claimed(db, consumer, limit, given))
+        self._unsure = given is not None and len(jobs) == limit
+        self._given.update(job.key for job in jobs)
+        return jobs
+
+    def _claimed(
+        self, db: sqlite3.Connection, consumer: str, limit: int, given: frozenset[str] | None
+    ) -> Sequence[TradeJob]:
+        """Claim jobs; with `given` those first that are held here, but not among these."""
         now = time.time()
         # Only rows that have used up a third of their lease are written again.
         db.execute(
             "UPDATE jobs SET lease_until = ? WHERE final = 0 AND holder = ? AND lease_until < ?",
             (now + self._lease, self._holder, now + self._lease * 2 / 3),
         )
+        if given is not None:
+            held = db.execute(
+                "SELECT key, record FROM jobs WHERE final = 0 AND holder = ? ORDER BY seq",
+                (self._holder,),
+            ).fetchall()
+            lost = [record for key, record in held if key not in given][:limit]
+            if lost:
+                return [load_record(record).job for record in lost]
         # A consumer's name comes back with another holder when its process was started again.
         rows = db.execute(
             "SELECT seq, record FROM jobs WHERE final = 0 AND (consumer IS NULL "

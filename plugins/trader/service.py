@@ -166,6 +166,7 @@ class _Run:
 
     async def _receive(self, jobs: Sequence[TradeJob]) -> None:
         """Sort jobs of the queue: those that have ended are answered, new ones admitted."""
+        # From here on they are the journal's: nothing may come between taking and this.
         ended, new = await self._journal.accept(jobs)
         for record in ended.values():
             self._tell(record)

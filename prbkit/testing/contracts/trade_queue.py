@@ -122,6 +122,26 @@ class TradeQueueContract:
         async with make_queue(space) as queue:
             assert await queue.take("t", 1, 10) == [job("a")]
 
+    async def test_a_take_that_was_cut_off_anywhere_is_made_good(
+        self, make_queue: MakeQueue, space: str
+    ) -> None:
+        async with make_queue(space) as queue:
+            taken: list[str] = []
+            for number in range(12):
+                await queue.put(job(f"{number}"))
+                taking = asyncio.create_task(_value(queue.take("t", 5, 30)))
+                await asyncio.sleep(0)
+                for _ in range(number):
+                    await asyncio.sleep(0.0002)
+                taking.cancel()
+                try:
+                    taken += [each.key for each in await taking]
+                except asyncio.CancelledError:
+                    continue
+            while got := await queue.take("t", 5, 0):
+                taken += [each.key for each in got]
+            assert sorted(taken, key=int) == [f"{number}" for number in range(12)]
+
     async def test_a_consumer_started_again_gets_its_jobs_at_once(
         self, make_queue: MakeQueue, space: str
     ) -> None:
