@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 import uuid
 from collections.abc import Awaitable, Iterator
 from typing import Any, Protocol, TypeVar
@@ -130,9 +131,10 @@ class TradeQueueContract:
             for number in range(12):
                 await queue.put(job(f"{number}"))
                 taking = asyncio.create_task(_value(queue.take("t", 5, 30)))
-                await asyncio.sleep(0)
-                for _ in range(number):
-                    await asyncio.sleep(0.0002)
+                for _ in range(1 + number // 2):
+                    await asyncio.sleep(0)
+                if number % 2:
+                    time.sleep(0.02)  # noqa: ASYNC251  the answer comes while nobody listens
                 taking.cancel()
                 try:
                     taken += [each.key for each in await taking]
