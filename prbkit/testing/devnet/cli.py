@@ -20,6 +20,12 @@ __all__ = ["devnet_command"]
 @click.option("--seed", default=0, show_default=True, help="Makes keys and hashes.")
 @click.option("--relay-port", default=9944, show_default=True, help="0: any free port.")
 @click.option("--para-port", default=9945, show_default=True, help="0: any free port.")
+@click.option(
+    "--worker-port",
+    default=0,
+    show_default=True,
+    help="Of the first worker, the others follow; 0: any free ports.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option(
     "--history", default=0, show_default=True, help="Relay blocks made before anyone may ask."
@@ -38,6 +44,7 @@ def devnet_command(
     seed: int,
     relay_port: int,
     para_port: int,
+    worker_port: int,
     host: str,
     history: int,
     set_period: int,
@@ -77,6 +84,6 @@ def devnet_command(
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await run_devnet(config, workers=workers, tell=tell, stop=stop)
+        await run_devnet(config, workers=workers, worker_port=worker_port, tell=tell, stop=stop)
 
     asyncio.run(work())

@@ -27,11 +27,13 @@ async def run_devnet(
     config: DevnetConfig,
     *,
     workers: int,
+    worker_port: int = 0,
     tell: Callable[[Listening], object],
     stop: asyncio.Event,
 ) -> None:
     """Run a devnet, and simulated pRuntimes beside it, until `stop` is set.
 
+    :param worker_port: of the first worker, the others follow; 0: any free ports.
     :param tell: called once, when everything listens.
     :raises ConfigError: for a port that is taken or a data directory of another devnet.
     """
@@ -42,7 +44,8 @@ async def run_devnet(
         servers = []
         for index in range(workers):
             seed = blake2_256(config.seed_bytes + b"worker %d" % index)
-            server = Server(PRuntimeConfig(seed=seed), host=config.host)
+            port = worker_port + index if worker_port else 0
+            server = Server(PRuntimeConfig(seed=seed), host=config.host, port=port)
             servers.append(await stack.enter_async_context(server))
         tell(Listening(net.relay_url, net.para_url, tuple(server.url for server in servers)))
         running = asyncio.ensure_future(net.run())
