@@ -4,6 +4,8 @@
 VENV ?= .venv
 BIN = $(VENV)/bin
 DEMO ?= --workers 3 --block-time 2
+# Tests of whole processes mostly wait: more jobs than cores are well.
+JOBS ?= 3
 
 .PHONY: help run test lint docs bench nightly venv clean
 
@@ -19,7 +21,7 @@ venv:
 
 test: venv ## run all tests
 	@tools/services.sh
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/benchmarks $(PYTEST_ARGS)
 
 lint: venv ## ruff, mypy --strict, cython-lint
 	@$(BIN)/ruff check .
@@ -34,7 +36,7 @@ bench: venv ## run the benchmarks against their peers
 	@$(BIN)/python -m pytest tests/benchmarks -q --benchmark-only
 
 nightly: venv ## the tests with 20 times as many property cases
-	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest --timeout 3600 $(PYTEST_ARGS)
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m "" --ignore tests/benchmarks --timeout 3600 $(PYTEST_ARGS)
 
 clean: ## remove what builds and tests made
 	@rm -rf build dist docs/_build .venv .ci-venv .hypothesis .mypy_cache .pytest_cache .ruff_cache
