@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,11 +18,13 @@ pytestmark = pytest.mark.e2e
 
 
 def test_a_store_from_outside_serves_a_whole_farm(tmp_path: Path) -> None:
+    # pip builds in the folder that it is given: a copy keeps the checkout clean.
+    plugin = shutil.copytree(EXAMPLES / "plugins" / "prbkit-logstore", tmp_path / "plugin")
     site = tmp_path / "site"
     subprocess.run(
         [
             *(sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"),
-            *("--target", str(site), str(EXAMPLES / "plugins" / "prbkit-logstore")),
+            *("--target", str(site), str(plugin)),
         ],
         check=True,
         timeout=200,
