@@ -392,10 +392,13 @@ class Feeder:
             grew = True
         else:
             grew = index.extend(blob) > 0
-        if grew:
-            self.version += 1
-            self._growth.set()
-            self._growth = asyncio.Event()
+        if not grew:
+            # A provider that does not wait when it is asked to must not be asked in a hot loop.
+            await asyncio.sleep(RETRY)
+            return
+        self.version += 1
+        self._growth.set()
+        self._growth = asyncio.Event()
 
 
 _NO_HEADERS = b"\0"

@@ -86,6 +86,7 @@ class Follower:
         feeder = self._feeder
         while True:
             version = feeder.version
+            self._asked.clear()
             if feeder.caught_up() and (self._workers or self._origins):
                 behind = feeder.last_para - self.block
                 if self._state is None or behind > FOLLOW_AT_MOST:
@@ -94,22 +95,17 @@ class Follower:
                     await self._advance(self._state, feeder.last_para)
                 else:
                     await self._complete(self._state)
-            self._asked.clear()
-            if self._all_known() and feeder.version == version:
-                await self._wait(version)
+            await self._wait(version)
 
     async def _wait(self, version: int) -> None:
+        """Until there is a block to follow or a key to read; a change of heights tells nobody."""
         grown = asyncio.ensure_future(self._feeder.grown(version))
         asked = asyncio.ensure_future(self._asked.wait())
         try:
-            await asyncio.wait({grown, asked}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({grown, asked}, timeout=RETRY, return_when=asyncio.FIRST_COMPLETED)
         finally:
             grown.cancel()
             asked.cancel()
-
-    def _all_known(self) -> bool:
-        """Whether waiting is all that is left to do."""
-        return True if self._state is None else not self._missing(self._state)
 
     def _missing(self, state: ChainState) -> list[bytes]:
         for public_key in self._workers:

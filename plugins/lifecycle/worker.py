@@ -142,6 +142,11 @@ class WorkerLoop:
                 except PrbError as error:
                     self._failures += 1
                     self._happened(Event.FAILED, str(error))
+                except Exception as error:
+                    # A defect that one worker meets must not take the others along.
+                    log.exception("worker %s met a defect", self._assignment.worker.name)
+                    self._failures += 1
+                    self._happened(Event.FAILED, f"a defect of prbkit: {error!r}")
 
     async def _obey(self, order: Event) -> None:
         if order is Event.KICK and (self._state, order) in _KICKABLE:

@@ -393,7 +393,11 @@ def _show(what: str, rows: list[dict[str, Any]], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*rows[0])
+    table = Table()
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
     for row in rows:
+        if "stake" in row:
+            row["stake"] = f"{Decimal(row['stake']) / PHA:f} PHA"
         table.add_row(*("" if value is None else str(value) for value in row.values()))
     Console().print(table)

@@ -327,3 +327,43 @@ async def test_the_chain_is_read_once_and_then_followed(metadata: Metadata) -> N
         tip = len(b.chains.para) + 30
         await b.until(lambda: pruntime.blocknum >= tip)
         assert source.reads == reads  # type: ignore[attr-defined]
+
+
+async def test_a_worker_that_is_added_while_the_provider_lags_waits(metadata: Metadata) -> None:
+    async with (
+        bench(metadata) as b,
+        FakePRuntime(b"\x01" * 32, b.chains) as one,
+        FakePRuntime(b"\x02" * 32, b.chains) as two,
+    ):
+        b.runner.assign([assignment(one, "a")])
+        await b.until_state("S_ACTIVE", "a")
+        b.transport.lag = 1_000
+        await b.until_state("S_SYNCHING", "a", work=False)
+        b.runner.assign([assignment(one, "a"), assignment(two, "b")])
+        await b.until_state("S_SYNCHING", "b")
+        b.transport.lag = 0
+        await b.until_state("S_ACTIVE", "a")
+        await b.until_state("S_ACTIVE", "b")
+
+
+async def test_a_defect_is_one_workers_alone(
+    metadata: Metadata, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        bench(metadata) as b,
+        FakePRuntime(b"\x01" * 32, b.chains) as one,
+        FakePRuntime(b"\x02" * 32, b.chains) as two,
+    ):
+        read = b.runner._shared.follower.worker  # type: ignore[union-attr]
+
+        def broken(public_key: bytes) -> object:
+            if public_key == two.key:
+                raise KeyError("operator")
+            return read(public_key)
+
+        monkeypatch.setattr(b.runner._shared.follower, "worker", broken)  # type: ignore[union-attr]
+        b.runner.assign([assignment(one, "a"), assignment(two, "b")])
+        await b.until_state("S_ACTIVE", "a")
+        await b.until(lambda: any("a defect" in r.message for r in b.history))
+        monkeypatch.setattr(b.runner._shared.follower, "worker", read)  # type: ignore[union-attr]
+        await b.until_state("S_ACTIVE", "b")
