@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from prbkit.cli.common import config_option, connect, echo_json, json_option, load_settings, run
+
 __all__ = ["add_commands"]
 
 
@@ -22,19 +24,8 @@ def add_commands(group: click.Group) -> None:
 
 
 def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in (
-        click.argument("workers", nargs=-1, required=True),
-        click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout."),
-        click.option(
-            "-c",
-            "--config",
-            type=click.Path(dir_okay=False, path_type=Path),
-            envvar="PRBKIT_CONFIG",
-            help="Settings file (TOML); also PRBKIT_CONFIG.",
-        ),
-    ):
-        function = option(function)
-    return function
+    workers = click.argument("workers", nargs=-1, required=True)
+    return workers(json_option(config_option(function)))
 
 
 @click.command(epilog="Example: prbkit worker restart w1 w2")
@@ -59,7 +50,6 @@ def kick(workers: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 
 
 def _order(method: str, names: tuple[str, ...], config: Path | None, as_json: bool) -> None:
-    from prbkit.cli.common import connect, echo_json, load_settings, run
     from prbkit.wire import METHODS, to_json
 
     async def work() -> list[dict[str, Any]]:

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from prbkit.cli.common import config_option, echo_json, json_option
+
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
@@ -41,22 +43,6 @@ def add_commands(group: click.Group) -> None:
 
 
 # --- options
-
-
-def _config_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "-c",
-        "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
-        envvar="PRBKIT_CONFIG",
-        help="Settings file (TOML); also PRBKIT_CONFIG.",
-    )(function)
-
-
-def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")(
-        function
-    )
 
 
 class Stake(click.ParamType):  # type: ignore[type-arg]
@@ -127,8 +113,8 @@ _sync_only = click.option(
 
 
 @click.command("list", epilog="Example: prbkit pool list --json")
-@_config_option
-@_json_option
+@config_option
+@json_option
 def pool_list(config: Path | None, as_json: bool) -> None:
     """List the pools."""
 
@@ -145,8 +131,8 @@ def pool_list(config: Path | None, as_json: bool) -> None:
 @_secret_options
 @_enabled
 @_sync_only
-@_config_option
-@_json_option
+@config_option
+@json_option
 def pool_add(
     pid: int,
     name: str,
@@ -182,8 +168,8 @@ def pool_add(
 @_secret_options
 @_enabled
 @_sync_only
-@_config_option
-@_json_option
+@config_option
+@json_option
 def pool_update(
     pool: str,
     pid: int | None,
@@ -216,8 +202,8 @@ def pool_update(
 @click.command("remove", epilog="Example: prbkit pool remove main --yes")
 @click.argument("pool")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_config_option
-@_json_option
+@config_option
+@json_option
 def pool_remove(pool: str, yes: bool, config: Path | None, as_json: bool) -> None:
     """Take a POOL and its workers out of the inventory. Nothing is done on chain."""
     from prbkit.interfaces import PoolSpec
@@ -236,8 +222,8 @@ def pool_remove(pool: str, yes: bool, config: Path | None, as_json: bool) -> Non
 
 
 @click.command("list", epilog="Example: prbkit worker list --json")
-@_config_option
-@_json_option
+@config_option
+@json_option
 def worker_list(config: Path | None, as_json: bool) -> None:
     """List the workers; `prbkit status` tells how they are."""
 
@@ -256,8 +242,8 @@ def worker_list(config: Path | None, as_json: bool) -> None:
 @click.option("--stake", type=Stake(), help="Base units, or '4000 PHA'.")
 @_enabled
 @_sync_only
-@_config_option
-@_json_option
+@config_option
+@json_option
 def worker_add(
     pid: int,
     name: str,
@@ -290,8 +276,8 @@ def worker_add(
 @click.option("--stake", type=Stake(), help="Base units, or '4000 PHA'.")
 @_enabled
 @_sync_only
-@_config_option
-@_json_option
+@config_option
+@json_option
 def worker_update(
     worker: str,
     pid: int | None,
@@ -321,8 +307,8 @@ def worker_update(
 @click.command("remove", epilog="Example: prbkit worker remove w1 --yes")
 @click.argument("worker")
 @click.option("--yes", is_flag=True, help="Do not ask.")
-@_config_option
-@_json_option
+@config_option
+@json_option
 def worker_remove(worker: str, yes: bool, config: Path | None, as_json: bool) -> None:
     """Take a WORKER out of the inventory. Nothing is done on chain."""
     from prbkit.interfaces import WorkerSpec
@@ -382,10 +368,8 @@ def _worker(worker: Worker) -> dict[str, Any]:
 
 
 def _show(what: str, rows: list[dict[str, Any]], as_json: bool) -> None:
-    import orjson
-
     if as_json:
-        click.echo(orjson.dumps({what: rows}, option=orjson.OPT_INDENT_2))
+        echo_json({what: rows})
         return
     if not rows:
         click.echo(f"no {what}", err=True)
