@@ -12,6 +12,7 @@ from typing import Any
 from prbkit.blobs import header_from_json, storage_changes_from_json
 from prbkit.errors import CodecError
 from prbkit.interfaces import Block, FinalityProof, RuntimeVersion
+from prbkit.light import decode_finality_proof
 
 __all__ = [
     "block",
@@ -29,8 +30,6 @@ __all__ = [
     "runtime_version",
     "text",
 ]
-
-_MAX_VOTES = 64 << 20
 
 
 def data(value: Any) -> bytes:
@@ -104,23 +103,7 @@ def finality_proof(value: Any) -> FinalityProof | None:
     raw = optional_data(value)
     if raw is None:
         return None
-    if len(raw) < 32:
-        raise CodecError("a finality proof is cut off")
-    size, offset = _compact(raw, 32)
-    justification = raw[offset : offset + size]
-    if len(justification) != size:
-        raise CodecError("a finality proof is cut off in its justification")
-    count, offset = _compact(raw, offset + size)
-    if count > 100_000:
-        raise CodecError(f"a finality proof claims {count} headers")
-    headers = []
-    for _ in range(count):
-        end = _header_end(raw, offset)
-        headers.append(raw[offset:end])
-        offset = end
-    if offset != len(raw):
-        raise CodecError(f"a finality proof has {len(raw) - offset} bytes too many")
-    return FinalityProof(raw[:32], justification, headers)
+    return FinalityProof(*decode_finality_proof(raw))
 
 
 def read_proof(value: Any) -> list[bytes]:
@@ -191,40 +174,6 @@ def _octets(value: Any) -> bytes:
         return bytes(_sequence(value))
     except (TypeError, ValueError) as error:
         raise CodecError("an array of bytes holds something else") from error
-
-
-def _compact(raw: bytes, offset: int) -> tuple[int, int]:
-    """A SCALE compact length and the offset behind it."""
-    if offset >= len(raw):
-        raise CodecError("a finality proof is cut off")
-    mode = raw[offset] & 3
-    width = (1, 2, 4)[mode] if mode < 3 else (raw[offset] >> 2) + 5
-    if offset + width > len(raw) or width > 9:
-        raise CodecError("a finality proof is cut off")
-    if mode < 3:
-        return int.from_bytes(raw[offset : offset + width], "little") >> 2, offset + width
-    return int.from_bytes(raw[offset + 1 : offset + width], "little"), offset + width
-
-
-def _header_end(raw: bytes, offset: int) -> int:
-    """Where the SCALE header at `offset` ends: a walk over its digest."""
-    _, at = _compact(raw, offset + 32)
-    count, at = _compact(raw, at + 64)
-    for _ in range(count):
-        if at >= len(raw):
-            raise CodecError("a finality proof is cut off in a header")
-        kind = raw[at]
-        at += 1
-        if kind in (4, 5, 6):
-            at += 4
-        if kind in (0, 4, 5, 6):
-            size, at = _compact(raw, at)
-            at += size
-        elif kind != 8:
-            raise CodecError(f"a header has a digest item of unknown kind {kind}")
-    if at > len(raw):
-        raise CodecError("a finality proof is cut off in a header")
-    return at
 
 
 def _short(value: Any) -> str:

@@ -21,6 +21,7 @@ __all__ = [
     "Justification",
     "Precommit",
     "decode_authorities",
+    "decode_finality_proof",
     "encode_authorities",
     "signing_message",
     "threshold",
@@ -142,6 +143,19 @@ def encode_authorities(authorities: Authorities, *, versioned: bool = False) -> 
     for public, weight in authorities:
         parts += [public, weight.to_bytes(8, "little")]
     return b"".join(parts)
+
+
+def decode_finality_proof(data: bytes) -> tuple[bytes, bytes, list[bytes]]:
+    """Read an answer of `grandpa_proveFinality`: (block hash, justification, headers), in SCALE.
+
+    The headers are those that the asker lacks; nothing of it is verified.
+    """
+    walker = core.Walker(data, "finality proof")
+    found = walker.take(32)
+    justification = walker.blob()
+    headers = [walker.header() for _ in range(walker.count(least=98))]
+    walker.done()
+    return found, justification, headers
 
 
 def verify_justification(

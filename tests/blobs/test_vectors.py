@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,9 @@ import pytest
 
 from prbkit import blobs
 from prbkit.blobs import layouts
+from prbkit.errors import CodecError
+from prbkit.light import Header
+from prbkit.scale import Metadata
 
 from .data import load, unhex
 
@@ -54,12 +58,63 @@ def shape(value: Any) -> Any:
     return value
 
 
+COUNTS = {
+    "headers": 60,
+    "header_to_sync": 20,
+    "genesis_info": 5,
+    "storage_state": 5,
+    "sync_combined_headers": 20,
+    "sync_header": 6,
+    "storage_changes": 20,
+    "dispatch_block": 12,
+    "egress_messages": 12,
+}
+
+
+def test_there_are_as_many_cases_as_known(vectors: Any) -> None:
+    """The other sections are those of tests/scale/test_vectors.py."""
+    elsewhere = {"calls", "storage_keys", "signing_payloads"}
+    assert {name: len(cases) for name, cases in vectors.items() if name not in elsewhere} == COUNTS
+
+
+DECODERS: dict[str, Callable[[bytes], Any]] = {
+    "headers": blobs.check_header,
+    "header_to_sync": lambda data: blobs.decode_headers_to_sync(b"\4" + data),
+    "genesis_info": blobs.decode_genesis_info,
+    "storage_state": blobs.decode_storage_state,
+    "sync_combined_headers": blobs.decode_sync_combined_headers_req,
+    "sync_header": blobs.decode_sync_header_req,
+    "storage_changes": blobs.decode_storage_changes,
+    "dispatch_block": blobs.decode_dispatch_block_req,
+    "egress_messages": blobs.decode_egress,
+}
+
+
+@pytest.mark.parametrize("section", COUNTS)
+def test_every_case_cut_off_or_lengthened_is_refused(vectors: Any, section: str) -> None:
+    decode = DECODERS[section]
+    for case in vectors[section]:
+        scale = unhex(case["scale"])
+        decode(scale)
+        for end in range(0, len(scale), 1 + len(scale) // 500):
+            with pytest.raises(CodecError):
+                decode(scale[:end])
+        with pytest.raises(CodecError):
+            decode(scale + b"\0")
+
+
 def test_headers(vectors: Any) -> None:
     for case in vectors["headers"]:
         scale = blobs.header_from_json(case["json"])
         assert scale == unhex(case["scale"])
         assert blobs.header_hash(scale) == unhex(case["blake2_256"])
         blobs.check_header(scale)
+        header, given = Header.decode(scale), case["json"]
+        assert header.parent_hash == unhex(given["parentHash"])
+        assert header.number == int(str(given["number"]), 0)
+        assert header.state_root == unhex(given["stateRoot"])
+        assert header.extrinsics_root == unhex(given["extrinsicsRoot"])
+        assert list(header.logs) == [unhex(log) for log in given["digest"]["logs"]]
 
 
 def test_header_to_sync(vectors: Any) -> None:
@@ -146,3 +201,29 @@ def test_messages_of_the_real_runtime(data_dir: Path) -> None:
         made = blobs.signed_bytes(signed["message"], signed["sequence"])
         assert made == unhex(case["signedBytes"])
         assert signed["signature"] == unhex(case["signature"])
+
+
+def test_an_attestation_of_intel_as_the_runtime_reads_it(data_dir: Path) -> None:
+    found = load(data_dir / "attestation" / "ias_attestation.json")
+    report = blobs.SgxIas(
+        found["raReport"].encode(), found["signature"].encode(), found["rawSigningCert"].encode()
+    )
+    md = Metadata.parse((data_dir / "metadata" / "rhala_1241_v14.scale").read_bytes())
+    calls = md.variants(md.pallet("PhalaRegistry").calls)
+    fields = {field.name: field.type_id for field in calls["register_worker"].fields}
+    value = {
+        "SgxIas": {
+            "ra_report": report.ra_report,
+            "signature": report.signature,
+            "raw_signing_cert": report.raw_signing_cert,
+        }
+    }
+    encoded = blobs.encode_attestation(report)
+    assert md.encode(fields["attestation"], value) == encoded
+    assert blobs.decode_attestation(encoded) == report
+    info = blobs.WorkerRegistrationInfo(
+        1, bytes(16), b"\1" * 32, b"\2" * 32, b"\3" * 32, (4, 1), b"\4" * 32, None, None
+    )
+    read = md.decode(fields["pruntime_info"], info.encode())
+    assert (read["pubkey"], read["operator"], read["features"]) == (b"\1" * 32, b"\4" * 32, [4, 1])
+    assert md.encode(fields["pruntime_info"], read) == info.encode()

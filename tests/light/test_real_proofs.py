@@ -13,6 +13,8 @@ from prbkit.light import Header, ProofReader, Trie, read_proof
 
 from .data import load, unhex
 
+PARA_1000 = (1000).to_bytes(4, "little")
+
 Case = tuple[bytes, list[bytes], bytes, bytes | None]
 """(root, nodes, key, value) of a proof that is of one key."""
 
@@ -54,11 +56,21 @@ def test_no_node_may_be_missing(cases: list[Case]) -> None:
 def test_no_byte_may_be_changed(cases: list[Case]) -> None:
     for root, nodes, key, _ in cases:
         for i, node in enumerate(nodes):
-            for at in range(0, len(node), max(1, len(node) // 64)):
+            for at in range(len(node)):
                 changed = bytearray(node)
-                changed[at] ^= 1 << at % 8
+                changed[at] ^= 1 + (at * 7 + i) % 255
                 with pytest.raises(ProofError):
                     read_proof(root, [*nodes[:i], bytes(changed), *nodes[i + 1 :]], key)
+
+
+def test_no_node_may_be_cut_or_lengthened(cases: list[Case]) -> None:
+    for root, nodes, key, _ in cases:
+        for i, node in enumerate(nodes):
+            for end in range(0, len(node), 1 + len(node) // 100):
+                with pytest.raises(ProofError):
+                    read_proof(root, [*nodes[:i], node[:end], *nodes[i + 1 :]], key)
+            with pytest.raises(ProofError):
+                read_proof(root, [*nodes[:i], node + b"\0", *nodes[i + 1 :]], key)
 
 
 def test_a_key_outside_the_proof_is_an_error_and_not_absent(cases: list[Case]) -> None:
@@ -85,12 +97,25 @@ def read_or_none(root: bytes, nodes: list[bytes], key: bytes) -> bytes | None:
 
 
 def test_prefix_scan(data_dir: Path) -> None:
+    """One proof of 41 keys: without a node, or with one changed, some key cannot be read."""
     scan = load(data_dir / "proofs" / "prefix_scan_subset.json.gz")
     root, nodes = unhex(scan["stateRoot"]), [unhex(node) for node in scan["proof"]]
+    entries = [(unhex(key), unhex(value)) for key, value in scan["entries"]]
+    assert len(entries) == 41
     reader = ProofReader(root, nodes)
-    assert len(scan["entries"]) == 41
-    for key, value in scan["entries"]:
-        assert reader.get(unhex(key)) == unhex(value)
+    assert [reader.get(key) for key, _ in entries] == [value for _, value in entries]
+    for i, node in enumerate(nodes):
+        changed = bytearray(node)
+        changed[i * 31 % len(node)] ^= 1 << i % 8
+        for instead in ([], [bytes(changed)]):
+            reader = ProofReader(root, [*nodes[:i], *instead, *nodes[i + 1 :]])
+            lost = 0
+            for key, value in entries:
+                try:
+                    assert reader.get(key) == value
+                except ProofError:
+                    lost += 1
+            assert lost
 
 
 def test_the_whole_path_of_a_bridge(data_dir: Path) -> None:
@@ -105,8 +130,16 @@ def test_the_whole_path_of_a_bridge(data_dir: Path) -> None:
     assert header.scale == unhex(path["paraHeader"])
     assert header.hash == unhex(path["paraHeaderHash"])
     assert header.number == path["paraNumber"]
-    _, nodes, key, value = case(path["para"])
+    assert key == core.twox_128(b"Paras") + core.twox_128(b"Heads") + (
+        core.twox_64(PARA_1000) + PARA_1000
+    )
+    root, nodes, key, value = case(path["para"])
+    assert root == header.state_root
+    assert value is not None
     assert read_proof(header.state_root, nodes, key) == value
+    # No step can be left out: the relay chain's root proves nothing of the parachain's state.
+    with pytest.raises(ProofError):
+        read_proof(unhex(path["relay"]["stateRoot"]), nodes, key)
 
 
 def test_our_own_proofs_of_khala_genesis_are_those(data_dir: Path) -> None:

@@ -19,12 +19,17 @@ from prbkit.scale import (
     ss58,
     unsigned_extrinsic,
 )
+from prbkit.testing.contracts.signer import verify_signature
 from tests.scale.conftest import Load, LoadMetadata
 from tests.scale.oracle import same, same_fields
 
 
 def unhex(text: str) -> bytes:
     return bytes.fromhex(text.removeprefix("0x"))
+
+
+def blake2b_256(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=32).digest()
 
 
 def assert_events(md: Metadata, raw: bytes, theirs: list[dict[str, Any]]) -> list[Event]:
@@ -124,6 +129,11 @@ def test_extrinsics_the_real_runtime_accepted(load: Load, rhala: Metadata) -> No
             checkpoint_hash=unhex(item["checkpointHash"]),
         )
         assert payload == unhex(item["signaturePayload"])
+        signed_bytes = payload if len(payload) <= 256 else blake2b_256(payload)
+        assert signed_bytes == unhex(item["signedBytes"])
+        public, signature = unhex(item["signerPublicKey"]), unhex(item["signature"])
+        assert verify_signature("sr25519", public, signed_bytes, signature)
+        assert not verify_signature("sr25519", public, signed_bytes + b"\0", signature)
         raw = unhex(item["extrinsic"])
         assert raw == signed_extrinsic(
             rhala,
@@ -135,7 +145,7 @@ def test_extrinsics_the_real_runtime_accepted(load: Load, rhala: Metadata) -> No
             nonce=item["nonce"],
             tip=item["tip"],
         )
-        assert hashlib.blake2b(raw, digest_size=32).digest() == unhex(item["extrinsicHash"])
+        assert blake2b_256(raw) == unhex(item["extrinsicHash"])
         assert_extrinsic(rhala, raw)
         found = decode_extrinsic(rhala, raw)
         signed = found.signed
@@ -152,11 +162,22 @@ def test_extrinsics_the_real_runtime_accepted(load: Load, rhala: Metadata) -> No
 
 
 def assert_extrinsic_fails_cut(md: Metadata, raw: bytes) -> None:
-    for cut in (0, 1, 2, 3, 40, 105, len(raw) - 1):
+    for cut in range(len(raw)):
         with pytest.raises(CodecError):
             decode_extrinsic(md, raw[:cut])
     with pytest.raises(CodecError):
         decode_extrinsic(md, raw + b"\0")
+
+
+def test_events_that_are_cut_off_are_refused(load: Load, rhala: Metadata) -> None:
+    for item in load("runtime/events.json.gz")["items"]:
+        raw = unhex(item["eventsScale"])
+        for cut in range(len(raw)):
+            for pallets in (None, []):
+                with pytest.raises(CodecError):
+                    rhala.decode_events(raw[:cut], pallets)
+        with pytest.raises(CodecError, match="1 bytes too many"):
+            rhala.decode_events(raw + b"\0")
 
 
 def test_signed_messages_of_workers(load: Load, rhala: Metadata) -> None:
@@ -178,16 +199,34 @@ def test_signed_messages_of_workers(load: Load, rhala: Metadata) -> None:
         assert message["message"]["sender"] == expected
         call = rhala.call("PhalaMq", "sync_offchain_message", signed_message=message)
         assert call.endswith(raw)
+        assert (
+            verify_signature(
+                "sr25519",
+                unhex(item["signerPublicKey"]),
+                unhex(item["signedBytes"]),
+                message["signature"],
+            )
+            is (item["signatureValid"])
+        )
+        for cut in range(len(raw)):
+            with pytest.raises(CodecError):
+                rhala.decode(type_id, raw[:cut])
 
 
-@pytest.mark.parametrize("name", ["storage/rhala_genesis.json", "storage/rhala_state.json.gz"])
-def test_storage_of_the_real_runtime(name: str, load: Load, rhala: Metadata) -> None:
-    checked = 0
-    for entry in load(name)["items"]:
+@pytest.mark.parametrize(
+    ("name", "count"), [("storage/rhala_genesis.json", 49), ("storage/rhala_state.json.gz", 154)]
+)
+def test_storage_of_the_real_runtime(name: str, count: int, load: Load, rhala: Metadata) -> None:
+    entries = load(name)["items"]
+    assert len(entries) == count
+    for entry in entries:
         pallet, item = entry["pallet"], entry["item"]
-        if item == ":__STORAGE_VERSION__:":
-            continue
         key, raw = unhex(entry["key"]), unhex(entry["value"])
+        if item == ":__STORAGE_VERSION__:":
+            # Not in the metadata: the pallet's prefix and a name that all share.
+            assert key[:16] == rhala.storage_prefix(pallet)
+            assert rhala.decode("u16", raw) == entry["decoded"]
+            continue
         params = rhala.decode_storage_key(pallet, item, key)
         assert len(params) == len(entry["params"])
         hashers = rhala.storage_item(pallet, item).hashers
@@ -206,8 +245,9 @@ def test_storage_of_the_real_runtime(name: str, load: Load, rhala: Metadata) -> 
         else:
             type_id = rhala.storage_item(pallet, item).value
             assert same(rhala, type_id, value, entry["decoded"]), entry
-        checked += 1
-    assert checked > 15
+        for cut in range(0, len(raw), 1 + len(raw) // 50):
+            with pytest.raises(CodecError):
+                rhala.decode_storage(pallet, item, raw[:cut])
 
 
 def test_a_wrong_hash_in_a_storage_key_is_refused(khala: Metadata) -> None:

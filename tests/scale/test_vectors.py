@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from prbkit.errors import CodecError
 from prbkit.scale import Metadata, Value, signing_payload
 from tests.scale.conftest import Load
 
@@ -42,6 +45,9 @@ def test_calls(load: Load, khala: Metadata) -> None:
             assert decoded["real"] == {"Id": args["real"]}
         elif name != "force_batch":
             assert decoded == args
+        for cut in range(0, len(encoded), 1 + len(encoded) // 200):
+            with pytest.raises(CodecError):
+                khala.decode_call(encoded[:cut])
 
 
 def test_storage_keys(load: Load, khala: Metadata) -> None:
