@@ -9,6 +9,9 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+cdef extern from "compact.h" nogil:
+    size_t prbkit_compact(uint8_t *out, uint64_t v)
+
 cdef enum:
     # Containers within containers. Each makes one level of Python objects, so that a decoded
     # value can still be compared and printed under the interpreter's own limit of 1000.
@@ -259,17 +262,8 @@ cdef int writer_uint(ScaleWriter *w, uint64_t value, int size) except -1:
 
 
 cdef int writer_compact(ScaleWriter *w, uint64_t value) except -1:
-    cdef int size = 4
-    if value < 1 << 6:
-        return writer_byte(w, <uint8_t>(value << 2))
-    if value < 1 << 14:
-        return writer_uint(w, (value << 2) | 1, 2)
-    if value < 1 << 30:
-        return writer_uint(w, (value << 2) | 2, 4)
-    while size < 8 and value >> (8 * size):
-        size += 1
-    writer_byte(w, <uint8_t>(((size - 4) << 2) | 3))
-    return writer_uint(w, value, size)
+    cdef uint8_t out[9]
+    return writer_put(w, out, <Py_ssize_t>prbkit_compact(out, value))
 
 
 cdef int writer_length(ScaleWriter *w, Py_ssize_t count) except -1:

@@ -193,24 +193,3 @@ cdef class EventDecoder:
         r.depth = level
         event.topics = <list?>self.topics.decode(r)
         return event
-
-
-def encode_compact(value):
-    """Encode an int of up to 128 bits as a compact."""
-    cdef ScaleWriter w
-    writer_init(&w)
-    try:
-        CompactPlan(16).encode(value, &w)
-        return PyBytes_FromStringAndSize(<const char *>w.data, w.size)
-    finally:
-        writer_free(&w)
-
-
-def decode_compact(data, offset=0):
-    """Decode a compact; (value, offset behind it)."""
-    cdef ScaleReader r
-    cdef bytes raw = as_bytes(data)
-    check_offset(raw, offset)
-    reader_init(&r, raw, offset)
-    value = CompactPlan(16).decode(&r)
-    return value, r.pos - r.start

@@ -8,6 +8,7 @@
 #ifndef PRBKIT_TRIE_H
 #define PRBKIT_TRIE_H
 
+#include "compact.h"
 #include "hashing.h"
 #include <stdlib.h>
 
@@ -259,23 +260,7 @@ static int prbkit_buf_room(prbkit_buf *b, size_t more) {
 }
 
 static inline void prbkit_buf_compact(prbkit_buf *b, uint64_t v) {
-    if (v < 1u << 6) {
-        b->data[b->len++] = (uint8_t)(v << 2);
-    } else if (v < 1u << 14) {
-        uint16_t w = (uint16_t)(v << 2 | 1);
-        memcpy(b->data + b->len, &w, 2);
-        b->len += 2;
-    } else if (v < 1u << 30) {
-        uint32_t w = (uint32_t)(v << 2 | 2);
-        memcpy(b->data + b->len, &w, 4);
-        b->len += 4;
-    } else {
-        int bytes = 4;
-        while (bytes < 8 && v >> (8 * bytes)) bytes++;
-        b->data[b->len++] = (uint8_t)((bytes - 4) << 2 | 3);
-        memcpy(b->data + b->len, &v, (size_t)bytes);
-        b->len += (size_t)bytes;
-    }
+    b->len += prbkit_compact(b->data + b->len, v);
 }
 
 /* Write a node's encoding into t->buf; the references of its children must be known. */

@@ -8,35 +8,15 @@ cdef enum:
     HASH_SIZE = 32
 
 
-cdef bytes c_compact(unsigned long long v):
-    cdef uint8_t out[9]
-    cdef int n
-    if v < 1 << 6:
-        out[0] = <uint8_t> (v << 2)
-        n = 1
-    elif v < 1 << 14:
-        v = v << 2 | 1
-        n = 2
-        memcpy(out, &v, 2)
-    elif v < 1 << 30:
-        v = v << 2 | 2
-        n = 4
-        memcpy(out, &v, 4)
-    else:
-        n = 4
-        while n < 8 and v >> (8 * n):
-            n += 1
-        out[0] = <uint8_t> ((n - 4) << 2 | 3)
-        memcpy(out + 1, &v, <size_t> n)
-        n += 1
-    return PyBytes_FromStringAndSize(<char *> out, n)
-
-
 def compact(v):
-    """SCALE Compact of an integer below 2^64."""
-    if not 0 <= v < 1 << 64:
-        raise CodecError(f"{v} is not a compact integer of 64 bits")
-    return c_compact(v)
+    """SCALE Compact of an integer below 2^128."""
+    cdef uint8_t out[9]
+    if type(v) is not int or not 0 <= v < 1 << 128:
+        raise CodecError(f"expected an int of 128 bits, not negative, got {describe(v)}")
+    if v >= 1 << 64:
+        size = (v.bit_length() + 7) // 8
+        return bytes([(size - 4) << 2 | 3]) + v.to_bytes(size, "little")
+    return PyBytes_FromStringAndSize(<char *> out, <Py_ssize_t> prbkit_compact(out, v))
 
 
 cdef class Walker:

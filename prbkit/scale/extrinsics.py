@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from prbkit._native import core
 from prbkit.errors import CodecError
@@ -145,14 +145,14 @@ def signed_extrinsic(
             bytes(call),
         ]
     )
-    return _compact(len(body)) + body
+    return core.compact(len(body)) + body
 
 
 def unsigned_extrinsic(md: Metadata, call: bytes) -> bytes:
     """Assemble an extrinsic without a signature, its compact length included."""
     _check_version(md)
     body = bytes([VERSION]) + bytes(call)
-    return _compact(len(body)) + body
+    return core.compact(len(body)) + body
 
 
 def decode_extrinsic(md: Metadata, data: bytes) -> Extrinsic:
@@ -200,9 +200,9 @@ def _extra(md: Metadata, era: tuple[int, int] | None, nonce: int, tip: int) -> b
     extra = {
         "CheckMortality": encode_era(era),
         "CheckEra": encode_era(era),
-        "CheckNonce": _compact(nonce),
-        "ChargeTransactionPayment": _compact(tip),
-        "ChargeAssetTxPayment": _compact(tip) + b"\x00",
+        "CheckNonce": core.compact(nonce),
+        "ChargeTransactionPayment": core.compact(tip),
+        "ChargeAssetTxPayment": core.compact(tip) + b"\x00",
         "CheckMetadataHash": b"\x00",
     }
     return b"".join(
@@ -249,12 +249,9 @@ def _hash(value: bytes, what: str) -> bytes:
     return bytes(value)
 
 
-def _compact(value: Any) -> bytes:
-    return core.encode_compact(value)
-
-
 def _behind_length(raw: bytes) -> int:
-    length, start = core.decode_compact(raw)
-    if length != len(raw) - start:
-        raise CodecError(f"extrinsic of {len(raw) - start} bytes states a length of {length}")
-    return start
+    walker = core.Walker(raw, "extrinsic")
+    length = walker.compact()
+    if length != walker.left:
+        raise CodecError(f"extrinsic of {walker.left} bytes states a length of {length}")
+    return walker.offset

@@ -54,7 +54,7 @@ def finalize(ctx: Context) -> None:
         ctx.kill("System", item)
     ctx.storage.write(
         ctx.md.storage_key("System", "Events"),
-        core.encode_compact(len(ctx.events)) + b"".join(ctx.events),
+        core.compact(len(ctx.events)) + b"".join(ctx.events),
     )
     ctx.put("System", "EventCount", len(ctx.events))
     outdated = ctx.number - BLOCK_HASH_COUNT - 1
