@@ -32,8 +32,9 @@ lint: venv ## ruff, mypy --strict, cython-lint
 docs: venv ## build the documentation, warnings are errors
 	@$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
-bench: venv ## run the benchmarks against their peers
-	@$(BIN)/python -m pytest tests/benchmarks -q --benchmark-only
+bench: venv ## run the benchmarks beside their peers and write docs/benchmarks.md
+	@PRBKIT_BENCH_REPORT=docs/benchmarks.md $(BIN)/python -m pytest tests/benchmarks -q \
+		--benchmark-only --benchmark-columns=median,iqr,rounds
 
 nightly: venv ## the tests with 20 times as many property cases
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m "" --ignore tests/benchmarks --timeout 3600 $(PYTEST_ARGS)
