@@ -9,8 +9,12 @@ cdef extern from "trie.h" nogil:
     int prbkit_buf_room(prbkit_buf *b, size_t more)
     void prbkit_buf_compact(prbkit_buf *b, unsigned long long v)
 
-cdef extern from "stdlib.h" nogil:
-    void c_free "free"(void *p)
+cdef extern from "header_json.h" nogil:
+    ctypedef struct prbkit_header_text:
+        pass
+    int prbkit_header_parse(const uint8_t *p, const uint8_t *end, prbkit_header_text *h)
+    size_t prbkit_header_room(const prbkit_header_text *h)
+    size_t prbkit_header_write(const prbkit_header_text *h, const uint8_t *end, uint8_t *out)
 
 
 cdef class HexWriter:
@@ -90,6 +94,30 @@ cdef unsigned long long _block_number(object number) except? 0:
     return v
 
 
+def header_from_text(text):
+    """SCALE of a header's JSON text; None where it takes a JSON parser to read or refuse it."""
+    cdef prbkit_header_text h
+    cdef const uint8_t *p
+    cdef Py_ssize_t n
+    cdef size_t size
+    cdef uint8_t small[1024]
+    cdef bytes out
+    if type(text) is bytes:
+        p, n = <const uint8_t *> PyBytes_AS_STRING(text), PyBytes_GET_SIZE(text)
+    elif type(text) is str and (<str> text).isascii():
+        p = <const uint8_t *> PyUnicode_AsUTF8AndSize(text, &n)
+    else:
+        return None
+    if prbkit_header_parse(p, p + n, &h):
+        return None
+    if prbkit_header_room(&h) <= sizeof(small):
+        size = prbkit_header_write(&h, p + n, small)
+        return PyBytes_FromStringAndSize(<char *> small, <Py_ssize_t> size) if size else None
+    out = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> prbkit_header_room(&h))
+    size = prbkit_header_write(&h, p + n, <uint8_t *> PyBytes_AS_STRING(out))
+    return out[:size] if size else None
+
+
 def header_from_json(obj):
     """SCALE of a header as JSON-RPC gives it (a dict)."""
     cdef HexWriter w = HexWriter()
@@ -114,7 +142,7 @@ def header_from_json(obj):
         before = w.b.len
         w.hex(item, "a digest item", False)
         log = Walker(w.b.data[before:w.b.len], "digest item")
-        log.skip_log()
+        log.must(prbkit_walk_log(&log.w))
         log.done()
     return w.value()
 

@@ -11,6 +11,7 @@ from libc.string cimport memcpy
 
 cdef extern from "compact.h" nogil:
     size_t prbkit_compact(uint8_t *out, uint64_t v)
+    const char *prbkit_read_compact(const uint8_t **at, const uint8_t *end, size_t *out)
 
 cdef enum:
     # Containers within containers. Each makes one level of Python objects, so that a decoded

@@ -226,39 +226,6 @@ cdef struct ParsedNode:
     size_t kid_len[16]
 
 
-cdef const char *_read_compact32(
-    const uint8_t **at, const uint8_t *end, size_t *out
-) noexcept nogil:
-    # A compact length as Substrate writes it (the shortest form); NULL, or what is wrong.
-    cdef const uint8_t *p = at[0]
-    cdef size_t left = <size_t> (end - p), v
-    if left == 0:
-        return "a length is cut off"
-    cdef unsigned int mode = p[0] & 3
-    cdef size_t need = 1 if mode == 0 else 2 if mode == 1 else 4 if mode == 2 else 5
-    if left < need:
-        return "a length is cut off"
-    if mode == 0:
-        v = p[0] >> 2
-    elif mode == 1:
-        v = (p[0] | <size_t> p[1] << 8) >> 2
-        if v < 1 << 6:
-            return "a length is not in its shortest form"
-    elif mode == 2:
-        v = (p[0] | <size_t> p[1] << 8 | <size_t> p[2] << 16 | <size_t> p[3] << 24) >> 2
-        if v < 1 << 14:
-            return "a length is not in its shortest form"
-    else:
-        if p[0] != 3:
-            return "a length is over 32 bits"
-        v = p[1] | <size_t> p[2] << 8 | <size_t> p[3] << 16 | <size_t> p[4] << 24
-        if v < 1 << 30:
-            return "a length is not in its shortest form"
-    at[0] = p + need
-    out[0] = v
-    return NULL
-
-
 cdef const char *_parse_node(const uint8_t *p, size_t size, ParsedNode *node) noexcept nogil:
     # Parse a whole trie node; NULL, or what is wrong with it.
     cdef const uint8_t *end = p + size
@@ -329,7 +296,7 @@ cdef const char *_parse_node(const uint8_t *p, size_t size, ParsedNode *node) no
         node.value_len = 32
         p += 32
     elif node.kind == INLINE_VALUE:
-        wrong = _read_compact32(&p, end, &node.value_len)
+        wrong = prbkit_read_compact(&p, end, &node.value_len)
         if wrong != NULL:
             return wrong
         if <size_t> (end - p) < node.value_len:
@@ -339,7 +306,7 @@ cdef const char *_parse_node(const uint8_t *p, size_t size, ParsedNode *node) no
     for i in range(16):
         if not bitmap >> i & 1:
             continue
-        wrong = _read_compact32(&p, end, &n)
+        wrong = prbkit_read_compact(&p, end, &n)
         if wrong != NULL:
             return wrong
         if n == 0 or n > 32:

@@ -4,6 +4,29 @@
 
 from libc.string cimport memcpy
 
+cdef extern from "walk.h" nogil:
+    enum:
+        PRBKIT_WALK_SHORT
+        PRBKIT_WALK_OPTION
+        PRBKIT_WALK_LOG
+        PRBKIT_WALK_NUMBER
+        PRBKIT_WALK_JUSTIFIED
+    ctypedef struct prbkit_walk:
+        const uint8_t *start
+        const uint8_t *p
+        const uint8_t *end
+        int wrong
+        size_t wanted
+        const char *text
+    int prbkit_walk_skip(prbkit_walk *w, size_t n)
+    int prbkit_walk_length(prbkit_walk *w, size_t *n)
+    int prbkit_walk_option(prbkit_walk *w, int *some)
+    int prbkit_walk_log(prbkit_walk *w)
+    int prbkit_walk_header(prbkit_walk *w)
+    int prbkit_walk_headers(prbkit_walk *w, size_t count)
+    int prbkit_walk_relay(prbkit_walk *w, size_t first, size_t count)
+    int prbkit_walk_storage_changes(prbkit_walk *w)
+
 cdef enum:
     HASH_SIZE = 32
 
@@ -24,101 +47,58 @@ cdef class Walker:
 
     cdef bytes data
     cdef str what
-    cdef const uint8_t *start
-    cdef const uint8_t *p
-    cdef const uint8_t *end
+    cdef prbkit_walk w
 
     def __cinit__(self, data, str what="SCALE"):
         self.data = _own(data)
         self.what = what
-        self.start = <const uint8_t *> PyBytes_AS_STRING(self.data)
-        self.p = self.start
-        self.end = self.start + len(self.data)
+        self.w.start = self.w.p = <const uint8_t *> PyBytes_AS_STRING(self.data)
+        self.w.end = self.w.start + len(self.data)
 
     cdef int fail(self, str message) except -1:
-        raise CodecError(f"{self.what}: {message}", where=f"byte {self.p - self.start}")
+        raise CodecError(f"{self.what}: {message}", where=f"byte {self.w.p - self.w.start}")
+
+    cdef int must(self, int failed) except -1:
+        # Turn the failure of a walk in C into its error.
+        if not failed:
+            return 0
+        if self.w.wrong == PRBKIT_WALK_SHORT:
+            return self.fail(f"{self.w.wanted} bytes are wanted, {self.w.end - self.w.p} are left")
+        if self.w.wrong == PRBKIT_WALK_OPTION:
+            return self.fail(f"an Option begins with 0 or 1, not {self.w.p[0]}")
+        if self.w.wrong == PRBKIT_WALK_LOG:
+            return self.fail(f"no digest item has the index {self.w.p[0]}")
+        if self.w.wrong == PRBKIT_WALK_NUMBER:
+            return self.fail(f"block {self.w.wanted} is wanted here")
+        if self.w.wrong == PRBKIT_WALK_JUSTIFIED:
+            return self.fail("a justification stands where none should")
+        return self.fail(self.w.text.decode())
 
     cdef int skip(self, size_t n) except -1:
-        if <size_t> (self.end - self.p) < n:
-            self.fail(f"{n} bytes are wanted, {self.end - self.p} are left")
-        self.p += n
-        return 0
+        return self.must(prbkit_walk_skip(&self.w, n))
 
     cdef size_t length(self) except? 0:
-        # A compact of 32 bits: a length or a block number.
         cdef size_t n = 0
-        cdef const char *wrong = _read_compact32(&self.p, self.end, &n)
-        if wrong != NULL:
-            self.fail(wrong.decode())
+        self.must(prbkit_walk_length(&self.w, &n))
         return n
 
-    cdef int skip_blob(self) except -1:
-        return self.skip(self.length())
-
-    cdef int skip_option(self) except -1:
-        # 1 where a value follows.
-        self.skip(1)
-        if (self.p - 1)[0] > 1:
-            self.p -= 1
-            self.fail(f"an Option begins with 0 or 1, not {self.p[0]}")
-        return (self.p - 1)[0]
-
-    cdef int skip_log(self) except -1:
-        self.skip(1)
-        cdef unsigned int tag = (self.p - 1)[0]
-        if tag == 4 or tag == 5 or tag == 6:
-            self.skip(4)
-            return self.skip_blob()
-        if tag == 0:
-            return self.skip_blob()
-        if tag != 8:
-            self.p -= 1
-            self.fail(f"no digest item has the index {tag}")
-        return 0
-
-    cdef int skip_header(self) except -1:
-        cdef size_t n
-        self.skip(HASH_SIZE)
-        self.length()
-        self.skip(2 * HASH_SIZE)
-        n = self.length()
-        while n:
-            self.skip_log()
-            n -= 1
-        return 0
-
-    cdef int skip_changes(self) except -1:
-        # A collection of (key, Option<value>).
-        cdef size_t n = self.length()
-        while n:
-            self.skip_blob()
-            if self.skip_option():
-                self.skip_blob()
-            n -= 1
-        return 0
-
-    cdef int skip_storage_changes(self) except -1:
-        cdef size_t n
-        self.skip_changes()
-        n = self.length()
-        while n:
-            self.skip_blob()
-            self.skip_changes()
-            n -= 1
-        return 0
+    cdef bint some(self) except -1:
+        cdef int some = 0
+        self.must(prbkit_walk_option(&self.w, &some))
+        return some
 
     cdef bytes since(self, const uint8_t *mark):
-        return PyBytes_FromStringAndSize(<char *> mark, self.p - mark)
+        return PyBytes_FromStringAndSize(<char *> mark, self.w.p - mark)
 
     @property
     def offset(self):
         """Bytes read so far."""
-        return self.p - self.start
+        return self.w.p - self.w.start
 
     @property
     def left(self):
         """Bytes not yet read."""
-        return self.end - self.p
+        return self.w.end - self.w.p
 
     def slice(self, Py_ssize_t start, Py_ssize_t stop):
         """Copy what was read between two offsets."""
@@ -130,16 +110,16 @@ cdef class Walker:
 
     def done(self):
         """Raise unless everything was read."""
-        if self.p != self.end:
-            self.fail(f"{self.end - self.p} bytes are left over")
+        if self.w.p != self.w.end:
+            self.fail(f"{self.w.end - self.w.p} bytes are left over")
 
     def count(self, size_t least=1):
         """A vector's length, given that an item takes at least that many bytes."""
-        cdef const uint8_t *mark = self.p
+        cdef const uint8_t *mark = self.w.p
         cdef size_t n = self.length()
-        if least and n > <size_t> (self.end - self.p) // least:
-            self.p = mark
-            self.fail(f"{n} items cannot be in the {self.end - self.p} bytes that are left")
+        if least and n > <size_t> (self.w.end - self.w.p) // least:
+            self.w.p = mark
+            self.fail(f"{n} items cannot be in the {self.w.end - self.w.p} bytes that are left")
         return n
 
     def compact(self):
@@ -149,33 +129,33 @@ cdef class Walker:
     def take(self, size_t n):
         """Exactly n bytes."""
         self.skip(n)
-        return PyBytes_FromStringAndSize(<char *> self.p - n, <Py_ssize_t> n)
+        return PyBytes_FromStringAndSize(<char *> self.w.p - n, <Py_ssize_t> n)
 
     def u8(self):
         self.skip(1)
-        return (self.p - 1)[0]
+        return (self.w.p - 1)[0]
 
     def u32(self):
         cdef uint32_t v
         self.skip(4)
-        memcpy(&v, self.p - 4, 4)
+        memcpy(&v, self.w.p - 4, 4)
         return v
 
     def u64(self):
         cdef unsigned long long v
         self.skip(8)
-        memcpy(&v, self.p - 8, 8)
+        memcpy(&v, self.w.p - 8, 8)
         return v
 
     def option(self):
         """Whether a value follows."""
-        return self.skip_option() == 1
+        return self.some()
 
     def blob(self):
         """A Bytes: its length, then that many bytes."""
         cdef size_t n = self.length()
         self.skip(n)
-        return PyBytes_FromStringAndSize(<char *> self.p - n, <Py_ssize_t> n)
+        return PyBytes_FromStringAndSize(<char *> self.w.p - n, <Py_ssize_t> n)
 
     def blobs(self):
         """A Vec<Bytes> as a list."""
@@ -188,20 +168,20 @@ cdef class Walker:
 
     def header(self):
         """The SCALE of one header."""
-        cdef const uint8_t *mark = self.p
-        self.skip_header()
+        cdef const uint8_t *mark = self.w.p
+        self.must(prbkit_walk_header(&self.w))
         return self.since(mark)
 
     def log(self):
         """The SCALE of one digest item."""
-        cdef const uint8_t *mark = self.p
-        self.skip_log()
+        cdef const uint8_t *mark = self.w.p
+        self.must(prbkit_walk_log(&self.w))
         return self.since(mark)
 
     def storage_changes(self):
         """The SCALE of one StorageChanges."""
-        cdef const uint8_t *mark = self.p
-        self.skip_storage_changes()
+        cdef const uint8_t *mark = self.w.p
+        self.must(prbkit_walk_storage_changes(&self.w))
         return self.since(mark)
 
 
@@ -256,14 +236,14 @@ def split_storage_changes(data):
 def check_header(data):
     """Raise unless the bytes are exactly one SCALE header."""
     cdef Walker w = Walker(data, "header")
-    w.skip_header()
+    w.must(prbkit_walk_header(&w.w))
     w.done()
 
 
 def check_storage_changes(data):
     """Raise unless the bytes are exactly one SCALE StorageChanges."""
     cdef Walker w = Walker(data, "storage changes")
-    w.skip_storage_changes()
+    w.must(prbkit_walk_storage_changes(&w.w))
     w.done()
 
 
@@ -272,7 +252,7 @@ cdef list _decode_changes(Walker w):
     cdef list out = []
     while n:
         key = w.blob()
-        out.append((key, w.blob() if w.skip_option() else None))
+        out.append((key, w.blob() if w.some() else None))
         n -= 1
     return out
 
@@ -294,17 +274,7 @@ def decode_storage_changes(data):
 def check_relay_body(data, size_t first, size_t count):
     """Raise unless these are HeaderToSyncs without justification of blocks first, first + 1, …"""
     cdef Walker w = Walker(data, "relay headers")
-    cdef const uint8_t *mark
-    cdef size_t i
-    for i in range(count):
-        mark = w.p
-        w.skip(HASH_SIZE)
-        if w.length() != first + i:
-            w.fail(f"block {first + i} is wanted here")
-        w.p = mark
-        w.skip_header()
-        if w.skip_option():
-            w.fail("a justification stands where none should")
+    w.must(prbkit_walk_relay(&w.w, first, count))
     w.done()
 
 
@@ -312,7 +282,24 @@ def skip_relay_headers(data, size_t count):
     """The offset behind so many HeaderToSyncs without justification."""
     cdef Walker w = Walker(data, "relay headers")
     while count:
-        w.skip_header()
+        w.must(prbkit_walk_header(&w.w))
         w.skip(1)
         count -= 1
-    return w.p - w.start
+    return w.w.p - w.w.start
+
+
+def check_headers(data, size_t first, size_t count):
+    """Raise unless this is a Vec<Header> of so many headers, the first of them block `first`."""
+    cdef Walker w = Walker(data, "Vec<Header>")
+    cdef const uint8_t *mark
+    cdef size_t given = w.count(98)
+    if given != count:
+        w.fail(f"{count} headers from {first} on are wanted, {given} are given")
+    mark = w.w.p
+    if count:
+        w.skip(HASH_SIZE)
+        if w.length() != first:
+            w.fail(f"header {first} is wanted first")
+    w.w.p = mark
+    w.must(prbkit_walk_headers(&w.w, count))
+    w.done()

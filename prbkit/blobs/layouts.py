@@ -59,7 +59,7 @@ def header_to_sync(header: bytes, justification: bytes | None = None) -> bytes:
 
 def headers_to_sync(relay: RelayHeaders) -> bytes:
     """Vec<HeaderToSync>."""
-    return b"".join([core.compact(len(relay)), *(header_to_sync(h, j) for h, j in relay)])
+    return core.headers_to_sync(relay)
 
 
 def decode_headers_to_sync(data: bytes) -> list[tuple[bytes, bytes | None]]:
@@ -72,7 +72,7 @@ def decode_headers_to_sync(data: bytes) -> list[tuple[bytes, bytes | None]]:
 
 def encode_headers(headers: Sequence[bytes]) -> bytes:
     """Vec<Header>."""
-    return b"".join([core.compact(len(headers)), *headers])
+    return core.splice([core.compact(len(headers)), list(headers)])
 
 
 def decode_headers(data: bytes) -> list[bytes]:
@@ -178,11 +178,12 @@ def sync_combined_headers_req(
     proof: Sequence[bytes],
 ) -> bytes:
     """SyncCombinedHeadersReq."""
-    return b"".join(
+    return core.splice(
         [
-            headers_to_sync(relay),
+            core.headers_to_sync(relay),
             _optional_change(change),
-            encode_headers(para),
+            core.compact(len(para)),
+            list(para),
             encode_proof(proof),
         ]
     )

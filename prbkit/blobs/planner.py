@@ -240,23 +240,26 @@ def assemble(
     """
     match request:
         case SyncHeaders(first, last):
-            return b"".join(_relay(first, last, segments))
+            return core.splice(_relay(first, last, segments))
         case SyncParaHeaders(first, last, relay_last):
             if len(segments) != 1 or segments[0].last != relay_last:
                 raise CodecError(f"the segment that ends at relay block {relay_last} is needed")
-            return _para(first, last, para_headers) + segments[0].proof
+            return core.splice([*_para(first, last, para_headers), segments[0].proof])
         case SyncCombined(first, last, para_first, para_last):
             relay = _relay(first, last, segments)
             para = _para(para_first, para_last, para_headers)
             proof = segments[-1].proof if para_last >= para_first else b"\0"
-            return b"".join([*relay, para, proof])
+            return core.splice([*relay, *para, proof])
         case Dispatch(first, last):
             return _blocks(first, last, para_headers, changes)
         case Wait(reason):
             raise CodecError(f"nothing is to be sent: {reason}")
 
 
-def _relay(first: int, last: int, segments: Sequence[RelaySegment]) -> list[bytes | memoryview]:
+Part = bytes | tuple[bytes, int, int] | list[bytes]
+
+
+def _relay(first: int, last: int, segments: Sequence[RelaySegment]) -> list[Part]:
     """Vec<HeaderToSync> with one justification, at its end, and Option<AuthoritySetChange>."""
     if not segments or not segments[0].first <= first <= segments[0].last:
         raise CodecError(f"the segment that holds relay block {first} is needed")
@@ -265,20 +268,25 @@ def _relay(first: int, last: int, segments: Sequence[RelaySegment]) -> list[byte
     for before, after in pairwise(segments):
         if after.first != before.last + 1 or after.set_id != before.set_id:
             raise CodecError(f"segment {after.first} does not follow {before.last} in its set")
-    bodies = [memoryview(segment.body) for segment in segments]
+    end = segments[-1]
+    skipped = 0
     if first > segments[0].first:
         skipped = core.skip_relay_headers(segments[0].body, first - segments[0].first)
-        bodies[0] = bodies[0][skipped:]
-    bodies[-1] = bodies[-1][:-1]  # without the byte that says: no justification
-    end = segments[-1]
-    change = b"\0" if end.change is None else b"\1" + end.change
+    stop = len(end.body) - 1  # without the byte that says: no justification
+    bodies: list[Part]
+    if len(segments) == 1:
+        bodies = [(end.body, skipped, stop)]
+    else:
+        head = segments[0].body
+        between = [segment.body for segment in segments[1:-1]]
+        bodies = [(head, skipped, len(head)), between, (end.body, 0, stop)]
     return [
         core.compact(last - first + 1),
         *bodies,
         b"\1",
         core.compact(len(end.justification)),
         end.justification,
-        change,
+        b"\0" if end.change is None else b"\1" + end.change,
     ]
 
 
@@ -292,9 +300,14 @@ def _headers(first: int, last: int, headers: bytes | Sequence[bytes]) -> Sequenc
     return headers
 
 
-def _para(first: int, last: int, headers: bytes | Sequence[bytes]) -> bytes:
-    given = _headers(first, last, headers)
-    return b"".join([core.compact(len(given)), *given])
+def _para(first: int, last: int, headers: bytes | Sequence[bytes]) -> list[Part]:
+    """Vec<Header>: as it is where it was given so."""
+    if isinstance(headers, bytes | bytearray | memoryview):
+        vec = bytes(headers)
+        core.check_headers(vec, first, last - first + 1)
+        return [vec]
+    given = list(_headers(first, last, headers))
+    return [core.compact(len(given)), given]
 
 
 def _blocks(
@@ -306,7 +319,7 @@ def _blocks(
     if len(changes) != len(given):
         raise CodecError(f"changes of {len(given)} blocks are needed, {len(changes)} are given")
     pairs = zip(given, changes, strict=True)
-    return b"".join([core.compact(len(given)), *(part for pair in pairs for part in pair)])
+    return core.splice([core.compact(len(given)), [part for pair in pairs for part in pair]])
 
 
 def _have_para(first: int, last: int, committed: CommittedIndex) -> bool:
