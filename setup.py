@@ -14,9 +14,10 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from setuptools import Extension, find_packages, setup
+from setuptools import Extension, find_namespace_packages, setup
 from setuptools.command.build_ext import build_ext
 
+CACHES = ["*__pycache__*"]
 HERE = Path(__file__).parent
 SPEEDUPS = Path("prbkit/_speedups")
 DEBUG = os.environ.get("PRBKIT_DEBUG", "") not in ("", "0")
@@ -72,10 +73,11 @@ def _core() -> Extension:
 
 
 setup(
+    # Folders of data alone (protos, static) count as packages too.
     packages=[
-        *find_packages(include=["prbkit", "prbkit.*"]),
+        *find_namespace_packages(include=["prbkit", "prbkit.*"], exclude=CACHES),
         "prbkit_plugins",
-        *(f"prbkit_plugins.{name}" for name in find_packages("plugins")),
+        *(f"prbkit_plugins.{name}" for name in find_namespace_packages("plugins", exclude=CACHES)),
     ],
     package_dir={"prbkit": "prbkit", "prbkit_plugins": "plugins"},
     package_data={

@@ -59,7 +59,7 @@ class Bridge:
 
     async def __aenter__(self) -> Self:
         self.settings.bind_sections(self.plugins.settings())
-        services = self._services()
+        services = self.plugins.chosen_services(self.settings)
         identity = load_identity(self.settings)
         context = Context(self.settings, self.plugins, identity, spawner=child.run)
         try:
@@ -119,17 +119,6 @@ class Bridge:
 
         return await gather(await self.context.transport(), self.settings)
 
-    def _services(self) -> dict[str, Callable[[ServiceContext], Service]]:
-        known = self.plugins.services()
-        for name in self.settings.services:
-            if name not in known:
-                raise ConfigError(
-                    f"no plugin brings the service {name!r}",
-                    where="services",
-                    hint=f"known are: {', '.join(sorted(known))}",
-                )
-        return {name: known[name] for name in self.settings.services}
-
     async def _supervise(self, name: str, make: Callable[[ServiceContext], Service]) -> None:
         """Run a service for ever. Only a wrong setting ends it."""
         backoff = BACKOFF_FIRST
@@ -171,7 +160,8 @@ def load_identity(settings: Settings) -> Identity:
     """The identity of the settings' data folder, made on the first start.
 
     Raises `IdentityError` where the folder had one (its peer id is noted beside the data) and the
-    key file is gone: a fresh key could not open the secrets that are sealed there.
+    key file is gone: a fresh key could not open the secrets that are sealed there. Raises
+    `ConfigError` where the folder cannot be written.
     """
     file = settings.data_path(settings.identity)
     note = settings.data_path("peer_id")
@@ -182,9 +172,16 @@ def load_identity(settings: Settings) -> Identity:
             hint="put it back with `prbkit identity restore BACKUP`, or delete "
             f"{note} to start with a new one",
         )
-    settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    identity = Identity.load_or_create(file)
-    note.write_text(identity.peer_id + "\n")
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        identity = Identity.load_or_create(file)
+        note.write_text(identity.peer_id + "\n")
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder cannot be used: {error.strerror}",
+            where=str(error.filename or settings.data_dir),
+            hint="set data_dir to a folder that this user may write",
+        ) from None
     if settings.sealing_key is None:
         return identity
     return identity.sealing_as(Identity.load_or_create(settings.data_path(settings.sealing_key)))

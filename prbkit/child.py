@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import importlib
 import logging
+import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ async def run(context: Context, target: str, argument: Any, name: str) -> None:
         "name": name,
         "parent": {"peer_id": transport.peer_id, "address": transport.address},
         "log_level": logging.getLogger().level,
+        "log_format": context.settings.log_format,
     }
     backoff = BACKOFF_FIRST
     while True:
@@ -83,6 +85,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 
 async def _serve() -> None:
     """The child's side."""
+    from prbkit import logs
     from prbkit.bridge import load_identity
     from prbkit.context import Context
     from prbkit.plugins import Plugins
@@ -93,9 +96,7 @@ async def _serve() -> None:
         lambda: asyncio.StreamReaderProtocol(reader), sys.stdin
     )
     order = orjson.loads(await reader.readline())
-    logging.basicConfig(
-        level=order["log_level"], format=f"%(levelname)s {order['name']} %(name)s: %(message)s"
-    )
+    logs.set_up(order["log_level"], order["log_format"], process=order["name"])
     settings = Settings.from_tree(order["tree"])
     settings = settings.replace(transport=settings.local_transport)
     plugins = Plugins(disabled=settings.disabled_plugins, files=settings.plugin_files)
@@ -122,4 +123,6 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
+    # A terminal's Ctrl-C reaches the whole group; the parent ends its children in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_serve())

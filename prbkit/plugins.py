@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import pluggy
 
@@ -166,6 +166,35 @@ class Plugins:
 
     def services(self) -> Mapping[str, Callable[[ServiceContext], Service]]:
         return self._union("prbkit_services", "service")
+
+    def chosen_services(
+        self, settings: Settings
+    ) -> Mapping[str, Callable[[ServiceContext], Service]]:
+        """The services that the settings name. Raises `ConfigError` for one that nobody brings."""
+        known = self.services()
+        for name in settings.services:
+            if name not in known:
+                raise ConfigError(
+                    f"no plugin brings the service {name!r}",
+                    where="services",
+                    hint=f"known are: {', '.join(sorted(known))}",
+                )
+        return {name: known[name] for name in settings.services}
+
+    async def check(self, settings: Settings, identity: Identity) -> None:
+        """Make all that the settings name, and open nothing: for ``prbkit config check``.
+
+        Raises `ConfigError` for a service or a URL that no plugin brings.
+        """
+        self.chosen_services(settings)
+        for role, chain in (("relay", settings.relay), ("para", settings.para)):
+            if chain.endpoints:
+                await self.chain_source(chain.endpoints[0], cast("Role", role), settings)
+        await self.blob_store(settings.store, settings)
+        for url in (settings.transport, settings.local_transport):
+            await self.transport(url, identity, settings)
+        await self.trade_queue(settings.queue, settings)
+        await self.inventory(settings.inventory, identity, settings)
 
     def settings(self) -> Mapping[str, Callable[[], type[BaseModel]]]:
         return self._union("prbkit_settings", "settings section")

@@ -13,6 +13,7 @@ from __future__ import annotations
 import difflib
 import json
 import os
+import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -49,8 +50,16 @@ def _endpoint(url: str) -> str:
     return url
 
 
+def _genesis_hash(text: str) -> str:
+    if re.fullmatch("0x[0-9a-fA-F]{64}", text) is None:
+        raise ValueError("it must be 0x and 64 hex digits")
+    return text
+
+
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 """URL of a chain's endpoint; a chain source plugin must claim its scheme."""
+GenesisHash = Annotated[str, AfterValidator(_genesis_hash)]
+"""Hash of a chain's block 0 as ``0x`` hex."""
 
 
 class Section(BaseModel):
@@ -64,7 +73,7 @@ class ChainSettings(Section):
 
     endpoints: tuple[Endpoint, ...] = ()
     """In order of preference; all of the same scheme family."""
-    genesis_hash: str | None = Field(default=None, pattern=r"^0x[0-9a-fA-F]{64}$")
+    genesis_hash: GenesisHash | None = None
     """Refuse endpoints of any other chain."""
 
 
@@ -258,10 +267,19 @@ def _explain(error: ValidationError, origin: str, outer: tuple[str, ...]) -> Con
         elif item["type"] == "missing":
             lines.append(f"{place}: missing, and it is needed")
         else:
-            allowed = item["msg"].removeprefix("Value error, ")
+            allowed = _ALLOWED.get(item["type"]) or item["msg"].removeprefix("Value error, ")
             shown = "a secret" if _is_secret(place) else repr(found)
             lines.append(f"{place}: {allowed}; found {shown[:200]}")
     return ConfigError("; ".join(lines), where=origin, hint="see docs/settings.md")
+
+
+_ALLOWED = {
+    "tuple_type": "it must be a list",
+    "dict_type": "it must be a table",
+    "model_type": "it must be a table",
+    "string_type": "it must be a text",
+}
+"""What pydantic says in Python's words, in TOML's."""
 
 
 def _is_secret(place: str) -> bool:

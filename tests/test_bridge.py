@@ -148,3 +148,10 @@ def test_an_identity_that_is_gone_is_not_replaced(tmp_path: Path) -> None:
     (tmp_path / "identity.pem").unlink()
     with pytest.raises(IdentityError, match=f"{peer_id} is gone.*restore"):
         load_identity(settings)
+
+
+def test_a_data_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    settings = Settings.from_tree({"data_dir": str(tmp_path / "file" / "data")})
+    with pytest.raises(ConfigError, match=r"data folder cannot be used.*file/data.*set data_dir"):
+        load_identity(settings)

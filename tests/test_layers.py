@@ -17,7 +17,7 @@ LAYERS = (
     {"scale", "light", "blobs", "wire", "identity", "settings", "prb2_env", "sqlite"},
     {"interfaces", "events", "jobs"},
     {"hookspecs", "testing", "status"},
-    {"plugins", "context", "child", "bridge", "cli", "__main__"},
+    {"plugins", "context", "child", "bridge", "logs", "cli", "__main__"},
 )
 """The packages and modules of `prbkit`, from the ground up."""
 SIDE_BY_SIDE = {"scale", "light", "blobs", "wire", "identity", "settings"}

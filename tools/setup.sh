@@ -39,6 +39,8 @@ fi
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
 echo "prbkit: setting up $venv (this takes a minute or two the first time)" >&2
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --upgrade pip
+# What setuptools warns of is for this project's makers.
+export PYTHONWARNINGS=ignore
 target=.
 [ -z "$extras" ] || target=".[$extras]"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "$target"

@@ -3,46 +3,41 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+
+from prbkit.cli.common import (
+    config_option,
+    connect,
+    echo_json,
+    json_option,
+    load_settings,
+    offline,
+    run,
+    subgroup,
+)
 
 __all__ = ["add_commands"]
 
 
 def add_commands(group: click.Group) -> None:
     """Add to the command line."""
-    found = group.commands.get("blob")
-    if not isinstance(found, click.Group):
-        found = click.Group("blob", help="Read what the data providers serve.")
-        group.add_command(found)
-    found.add_command(get)
+    subgroup(group, "blob", "Read what the data providers serve.").add_command(get)
     group.add_command(fsck)
     group.add_command(repair)
-
-
-def _config(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option(
-        "-c",
-        "--config",
-        type=click.Path(dir_okay=False, path_type=Path),
-        envvar="PRBKIT_CONFIG",
-        help="Settings file (TOML); also PRBKIT_CONFIG.",
-    )(function)
 
 
 @click.command(epilog="Example: prbkit blob get prbkit/para/1/10 > headers.scale")
 @click.argument("key")
 @click.option("--local", is_flag=True, help="Read the store itself; no data provider may run.")
-@_config
+@config_option
 def get(key: str, local: bool, config: Path | None) -> None:
     """Write the blob of KEY to stdout, as a running data provider serves it.
 
     Keys are prbkit's own (docs/architecture.md) and PRB v2's.
     """
-    from prbkit.cli.common import connect, load_settings, offline, run
     from prbkit.errors import NotFound
 
     from .archive import Archive
@@ -76,8 +71,8 @@ def get(key: str, local: bool, config: Path | None) -> None:
 
 
 @click.command(epilog="Example: prbkit fsck -c prbkit.toml")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-@_config
+@json_option
+@config_option
 def fsck(as_json: bool, config: Path | None) -> None:
     """Verify the whole store again: one line a finding, exit code 1 if there is any.
 
@@ -86,8 +81,6 @@ def fsck(as_json: bool, config: Path | None) -> None:
     """
     from rich.console import Console
     from rich.progress import Progress
-
-    from prbkit.cli.common import echo_json, load_settings, offline, run
 
     from .archive import Archive
     from .fsck import check
@@ -128,14 +121,12 @@ def fsck(as_json: bool, config: Path | None) -> None:
 @click.option(
     "--chain", type=click.Choice(["relay", "para"]), default="relay", help="Whose block N is."
 )
-@_config
+@config_option
 def repair(first: int, chain: str, config: Path | None) -> None:
     """Remove block N and everything derived from it, in one transaction.
 
     The data provider, which must not run meanwhile, fetches and verifies it again when started.
     """
-    from prbkit.cli.common import load_settings, offline, run
-
     from .archive import Archive
     from .fsck import repair as take_away
 

@@ -87,7 +87,7 @@ class Follower:
     async def run(self) -> None:
         """Follow until cancelled. Raises `StoreError` where the store itself is broken."""
         if not self._archive.begun:
-            await self._persist("relay", self._begin)
+            await self._persist("relay", self._begin, "the beginning")
         await self._persist("para", self._same_chain)
         self._recall()
         async with asyncio.TaskGroup() as group:
@@ -309,8 +309,13 @@ class Follower:
                 except TimeoutError:
                     continue
 
-    async def _persist(self, role: Role, step: Callable[[], Awaitable[_T]]) -> _T:
-        """Do a step until it succeeds, pausing longer after each failure."""
+    async def _persist(
+        self, role: Role, step: Callable[[], Awaitable[_T]], what: str | None = None
+    ) -> _T:
+        """Do a step until it succeeds, pausing longer after each failure.
+
+        :param what: of what a failure is told, where it is not of that chain alone.
+        """
         pause = self._settings.retry_first
         while True:
             before = self._height(role)
@@ -319,7 +324,7 @@ class Follower:
             except PrbError as error:
                 if self._height(role) > before:
                     pause = self._settings.retry_first
-                self._trouble(role, error)
+                self._trouble(role, error, what or f"{role} chain")
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, self._settings.retry_most)
             else:
@@ -374,11 +379,11 @@ class Follower:
             return -1
         return self._archive.relay.number if role == "relay" else self._archive.para.number
 
-    def _trouble(self, role: Role, error: PrbError) -> None:
+    def _trouble(self, role: Role, error: PrbError, what: str) -> None:
         text = str(error)
         if text != self.trouble[role]:
             waits = isinstance(error, BlockNotFound)
-            log.log(logging.INFO if waits else logging.WARNING, "%s chain: %s", role, text)
+            log.log(logging.INFO if waits else logging.WARNING, "%s: %s", what, text)
         self.trouble[role] = text
 
     def _fetched(self, role: Role, number: int) -> None:

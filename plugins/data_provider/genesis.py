@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prbkit.blobs import header_hash
-from prbkit.errors import BlockNotFound, SourceError, VerificationError
+from prbkit.errors import BlockNotFound, SourceError, VerificationError, WrongChain
 from prbkit.interfaces import ChainSource, Head
 from prbkit.light import AuthoritySet, Header, read_proof, scheduled_change
 from prbkit.scale import Metadata
@@ -96,6 +96,12 @@ async def fetch_para_origin(views: Sequence[ChainSource], view: ChainSource) -> 
     verify_genesis_state(pairs, header, view.url)
     proof = await view.read_proof([PARA_ID, VALIDATION_DATA], one)
     metadata = Metadata.decode(await view.metadata(one))
+    if not {"ParachainInfo", "ParachainSystem"} <= metadata.pallets.keys():
+        raise WrongChain(
+            "it follows no parachain: its runtime has no pallet ParachainInfo",
+            where=view.url,
+            hint="are relay.endpoints and para.endpoints swapped?",
+        )
     with checking("proof of the parachain's id and relay parent", view.url, "para block 1"):
         para_id = metadata.decode_storage(
             "ParachainInfo", "ParachainId", read_proof(root, proof, PARA_ID)

@@ -8,19 +8,24 @@ from typing import Any
 
 import click
 
-from prbkit.cli.common import config_option, connect, echo_json, json_option, load_settings, run
+from prbkit.cli.common import (
+    config_option,
+    connect,
+    echo_json,
+    json_option,
+    load_settings,
+    run,
+    subgroup,
+)
 
 __all__ = ["add_commands"]
 
 
 def add_commands(group: click.Group) -> None:
     """Add to the group ``worker``, which the inventory's plugin may have made before."""
-    found = group.commands.get("worker")
-    if not isinstance(found, click.Group):
-        found = click.Group("worker", help="Work on the workers that the bridge keeps computing.")
-        group.add_command(found)
+    workers = subgroup(group, "worker", "Work on the workers that the bridge keeps computing.")
     for command in (restart, refresh, kick):
-        found.add_command(command)
+        workers.add_command(command)
 
 
 def _arguments(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prbkit.hookspecs import hookimpl
@@ -9,6 +10,11 @@ from prbkit.hookspecs import hookimpl
 if TYPE_CHECKING:
     from prbkit.interfaces import BlobStore
     from prbkit.settings import Settings
+
+
+@hookimpl
+def prbkit_schemes() -> Mapping[str, Sequence[str]]:
+    return {"blob_store": ["memory"]}
 
 
 @hookimpl

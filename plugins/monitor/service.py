@@ -56,7 +56,10 @@ class Monitor:
                     where=f"monitor.port = {self._settings.port}",
                     hint="choose a free port (0 is any)",
                 ) from None
-            log.info("the monitor is at http://%s:%d/", *runner.addresses[0][:2])
+            host, port = runner.addresses[0][:2]
+            url = f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+            self._context.report_status("monitor", lambda: {"url": url})
+            log.info("the monitor is at %s", url)
             await asyncio.Event().wait()
         finally:
             await runner.cleanup()

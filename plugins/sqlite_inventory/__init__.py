@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prbkit.hookspecs import hookimpl
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from prbkit.identity import Identity
     from prbkit.interfaces import Inventory
     from prbkit.settings import Settings
+
+
+@hookimpl
+def prbkit_schemes() -> Mapping[str, Sequence[str]]:
+    return {"inventory": ["sqlite"]}
 
 
 @hookimpl

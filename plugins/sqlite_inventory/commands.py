@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from prbkit.cli.common import config_option, echo_json, json_option
+from prbkit.cli.common import (
+    config_option,
+    echo_json,
+    json_option,
+    load_settings,
+    offline,
+    run,
+    subgroup,
+)
 
 if TYPE_CHECKING:
     from pydantic import SecretStr
@@ -34,12 +42,8 @@ def add_commands(group: click.Group) -> None:
         ("pool", "Work on the stake pools that the bridge serves.", _POOL_COMMANDS),
         ("worker", "Work on the workers that the bridge keeps computing.", _WORKER_COMMANDS),
     ):
-        found = group.commands.get(name)
-        if not isinstance(found, click.Group):
-            found = click.Group(name, help=text)
-            group.add_command(found)
         for command in commands:
-            found.add_command(command)
+            subgroup(group, name, text).add_command(command)
 
 
 # --- options
@@ -331,8 +335,6 @@ _WORKER_COMMANDS = (worker_list, worker_add, worker_update, worker_remove)
 
 
 def _with_inventory(config: Path | None, work: Callable[[Inventory], Awaitable[T]]) -> T:
-    from prbkit.cli.common import load_settings, offline, run
-
     async def inside() -> T:
         async with offline(load_settings(config)) as context:
             return await work(await context.inventory())

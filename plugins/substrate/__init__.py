@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from prbkit.hookspecs import hookimpl
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from prbkit.settings import Settings
 
 _SCHEMES = ("ws://", "wss://", "http://", "https://")
+
+
+@hookimpl
+def prbkit_schemes() -> Mapping[str, Sequence[str]]:
+    return {"chain_source": ["ws", "wss", "http", "https"]}
 
 
 @hookimpl

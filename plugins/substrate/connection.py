@@ -281,4 +281,6 @@ class HttpConnection:
 def _said(error: BaseException | None) -> str:
     if error is None:
         return "no reason given"
-    return str(error) or type(error).__name__
+    if isinstance(error, aiohttp.ClientConnectorError):
+        error = error.os_error
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -174,10 +174,10 @@ class Endpoints:
             self._genesis, self._genesis_from = genesis, endpoint.url
         elif genesis != self._genesis:
             raise WrongChain(
-                f"its genesis is 0x{genesis.hex()}, and {self._genesis_from} says "
+                f"its genesis is 0x{genesis.hex()}, not that of {self._genesis_from}, "
                 f"0x{self._genesis.hex()}",
                 where=endpoint.url,
-                hint="point it at a node of the same chain, or take it out of the endpoints",
+                hint="point it at a node of that chain, or take it out of the endpoints",
             )
 
     def candidates(self, only: Endpoint | None = None) -> list[Endpoint]:

@@ -20,13 +20,10 @@ STATES = ("queued", "batched", "submitted", "in_block", "finalized", "failed", "
 
 @click.group()
 def jobs() -> None:
-    """Look at trade jobs.
-
-    Example: prbkit jobs list -c prbkit.toml --state failed
-    """
+    """Look at trade jobs."""
 
 
-@jobs.command("list")
+@jobs.command("list", epilog="Example: prbkit jobs list --state failed")
 @config_option
 @json_option
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only these.")
@@ -57,7 +54,7 @@ def list_jobs(config: Path | None, as_json: bool, states: tuple[str, ...], limit
     click.echo(", ".join(f"{number} {state}" for state, number in counts.items()), err=True)
 
 
-@jobs.command("show")
+@jobs.command("show", epilog="Example: prbkit jobs show ADD_WORKER:0x…:1")
 @config_option
 @json_option
 @click.argument("key")

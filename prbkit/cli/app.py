@@ -48,12 +48,26 @@ def cli() -> None:
 @cli.command(epilog="Example: prbkit serve -c prbkit.toml")
 @config_option
 @click.option("--demo", is_flag=True, help="Bring a devnet and simulated workers.")
-@click.option("--workers", default=3, show_default=True, help="With --demo: simulated workers.")
 @click.option(
-    "--block-time", default=6.0, show_default=True, help="With --demo: the relay's, in seconds."
+    "--workers",
+    type=click.IntRange(min=0),
+    default=3,
+    show_default=True,
+    help="With --demo: simulated workers.",
+)
+@click.option(
+    "--block-time",
+    type=click.FloatRange(min=0, min_open=True),
+    default=6.0,
+    show_default=True,
+    help="With --demo: the relay's, in seconds.",
 )
 @click.option("--until-active", is_flag=True, help="With --demo: end when all workers compute.")
-@click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="With --demo.")
+@click.option(
+    "--data-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="With --demo: keep everything here; a temporary folder unless given.",
+)
 @json_option
 def serve(
     config: Path | None,
@@ -65,6 +79,18 @@ def serve(
     as_json: bool,
 ) -> None:
     """Run the services that the settings name, until interrupted."""
+    ctx = click.get_current_context()
+    given = {
+        name
+        for name in ctx.params
+        if ctx.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    if demo and "config" in given:
+        raise click.UsageError("--demo brings settings of its own: leave out -c")
+    if not demo and (alone := given & {"workers", "block_time", "until_active", "data_dir"}):
+        names = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(alone))
+        raise click.UsageError(f"{names} goes with --demo only")
+
     from prbkit.cli import serve as command
 
     if demo:
@@ -131,9 +157,18 @@ def config() -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @json_option
 def config_check(file: Path, as_json: bool) -> None:
-    """Validate a settings file and say what is wrong with it."""
+    """Validate a settings file and say what is wrong with it. Nothing is opened or reached."""
+    from prbkit.identity import Identity
+    from prbkit.plugins import Plugins
+
     settings = load_settings(file)
-    for note in settings.notes:
+    plugins = Plugins(disabled=settings.disabled_plugins, files=settings.plugin_files)
+    run(plugins.check(settings, Identity.generate()))
+    notes = list(settings.notes)
+    for role, chain in (("relay", settings.relay), ("para", settings.para)):
+        if not chain.endpoints:
+            notes.append(f"{role}.endpoints is empty: services that follow that chain refuse it")
+    for note in notes:
         click.echo(f"note: {note}", err=True)
     if as_json:
         echo_json({"ok": True, "services": list(settings.services)})
@@ -171,6 +206,7 @@ def identity_show(config: Path | None, as_json: bool) -> None:
     hide_input=True,
     confirmation_prompt=True,
     envvar="PRBKIT_PASSPHRASE",
+    help="Asked for unless given; also PRBKIT_PASSPHRASE.",
 )
 def identity_backup(config: Path | None, file: Path, passphrase: str) -> None:
     """Write the key, encrypted under a passphrase, to FILE (which must not exist)."""
@@ -183,7 +219,13 @@ def identity_backup(config: Path | None, file: Path, passphrase: str) -> None:
 @identity.command("restore", epilog="Example: prbkit identity restore -c prbkit.toml bridge.backup")
 @config_option
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--passphrase", prompt=True, hide_input=True, envvar="PRBKIT_PASSPHRASE")
+@click.option(
+    "--passphrase",
+    prompt=True,
+    hide_input=True,
+    envvar="PRBKIT_PASSPHRASE",
+    help="Asked for unless given; also PRBKIT_PASSPHRASE.",
+)
 def identity_restore(config: Path | None, file: Path, passphrase: str) -> None:
     """Put a backed-up key in its place (where no key may be)."""
     from prbkit.cli import keys

@@ -1,4 +1,5 @@
-"""What the commands share: the settings option, JSON output, and a client of a running bridge."""
+"""What commands share, those of plugins too: options, JSON output, the objects that the settings
+name, and a client of a running bridge."""
 
 from __future__ import annotations
 
@@ -23,6 +24,7 @@ __all__ = [
     "load_settings",
     "offline",
     "run",
+    "subgroup",
 ]
 
 _T = TypeVar("_T")
@@ -47,13 +49,24 @@ def json_option(function: _F) -> _F:
     )
 
 
+def subgroup(group: click.Group, name: str, text: str) -> click.Group:
+    """The group `name` in `group`, made where no other plugin has made it before."""
+    found = group.commands.get(name)
+    if not isinstance(found, click.Group):
+        found = click.Group(name, help=text)
+        group.add_command(found)
+    return found
+
+
 def echo_json(value: Any) -> None:
+    """Print a value as the one JSON object of a command."""
     import orjson
 
     click.echo(orjson.dumps(value, option=orjson.OPT_INDENT_2))
 
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
+    """Run a command's coroutine to its end."""
     return asyncio.run(work)
 
 

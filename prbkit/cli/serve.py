@@ -8,13 +8,14 @@ import logging
 import signal
 import sys
 import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from prbkit import logs
 from prbkit.bridge import Bridge
 from prbkit.cli.common import echo_json
-from prbkit.cli.logs import set_up
 from prbkit.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ log = logging.getLogger(__name__)
 async def serve(config: Path | None, *, as_json: bool = False) -> None:
     """Run the services of the settings until SIGINT or SIGTERM; then tell the last status."""
     settings = Settings.load(config)
-    set_up(settings)
+    logs.set_up(settings.log_level, settings.log_format)
     for note in settings.notes:
         log.warning(note)
     stop = _stop_on_signals()
@@ -70,11 +71,17 @@ async def serve_demo(options: DemoOptions, *, as_json: bool = False) -> int:
         if data_dir is None:
             data_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="prbkit-demo-")))
         live = stack.enter_context(_live()) if sys.stderr.isatty() and not as_json else None
+        _say(
+            live,
+            f"Starting a relay chain, a parachain and {options.workers} simulated workers, "
+            f"with all their data in {data_dir} …",
+        )
         async with World.start(
             workers=options.workers, block_time=options.block_time, data_dir=data_dir / "devnet"
         ) as world:
             settings = demo_settings(world, data_dir)
-            set_up(settings.replace(log_level="warning") if live else settings)
+            logs.set_up("warning" if live else settings.log_level, settings.log_format)
+            _say(live, "Starting the bridge …")
             async with Bridge(settings) as bridge:
                 await create_inventory(world, await bridge.context.inventory())
                 done = await _watch(bridge, options, stop, live)
@@ -91,13 +98,15 @@ async def _watch(
     from prbkit.cli import view
 
     failed = asyncio.ensure_future(bridge.wait())
+    started = time.monotonic()
     try:
         while not stop.is_set():
             if failed.done():
                 failed.result()
             status = await bridge.status()
             if live is not None:
-                live.update(view.render(status), refresh=True)
+                note = _footer(bridge, status, options, time.monotonic() - started)
+                live.update(view.render(status, note), refresh=True)
             if options.until_active and _all_active(status, options.workers):
                 return True
             with contextlib.suppress(TimeoutError):
@@ -105,6 +114,21 @@ async def _watch(
     finally:
         failed.cancel()
     return False
+
+
+def _footer(bridge: Bridge, status: dict[str, Any], options: DemoOptions, seconds: float) -> str:
+    """The last line of the live view: where the monitor is, and how this ends."""
+    page = bridge.context.status().get("monitor", {}).get("url", "not up yet")
+    if options.until_active and _all_active(status, options.workers):
+        end = f"all workers compute, after {seconds:.0f} s"
+    else:
+        end = "Ctrl-C ends it"
+    return f"Monitor: {page} ({end})"
+
+
+def _say(live: Live | None, text: str) -> None:
+    if live is not None:
+        live.update(text, refresh=True)
 
 
 def _all_active(status: dict[str, Any], workers: int) -> bool:

@@ -21,11 +21,13 @@ COLORS = {
 }
 
 
-def render(status: Mapping[str, Any]) -> RenderableType:
-    """The object of `prbkit status --json` as tables."""
+def render(status: Mapping[str, Any], note: str = "") -> RenderableType:
+    """The object of `prbkit status --json` as tables, with a note below."""
     heights = Table(title="Chains", title_justify="left")
-    for column in ("chain", "target", "fetched", "committed", "set", "set changes", "endpoint"):
-        heights.add_column(column, justify="left" if column in ("chain", "endpoint") else "right")
+    heights.add_column("chain")
+    for column in ("target", "fetched", "committed", "set", "changes"):
+        heights.add_column(column, justify="right")
+    heights.add_column("endpoint", overflow="fold")
     for chain in ("relay", "para"):
         told = status[chain]
         heights.add_row(
@@ -53,7 +55,7 @@ def render(status: Mapping[str, Any]) -> RenderableType:
         f"Transactions: {jobs['finalized']} finalized, {jobs['pending']} pending, "
         f"{jobs['failed']} failed"
     )
-    return Group(heights, workers, summary)
+    return Group(heights, workers, summary, *([Text(note)] if note else ()))
 
 
 def show(status: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -135,4 +136,6 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
+    # A terminal's Ctrl-C reaches the whole group; the parent ends its children in order.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_serve())

@@ -62,6 +62,17 @@ class Process:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
 
+    @property
+    def pid(self) -> int:
+        """Its process id, also that of its group."""
+        assert self._process is not None
+        return self._process.pid
+
+    def wait(self, timeout: float) -> int:
+        """Wait until it has ended by itself; its exit code."""
+        assert self._process is not None
+        return self._process.wait(timeout)
+
     def check(self) -> None:
         """Fail the test where the process has ended by itself."""
         if self._process is not None and (code := self._process.poll()) is not None:

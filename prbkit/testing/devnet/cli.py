@@ -10,9 +10,16 @@ __all__ = ["devnet_command"]
 
 
 @click.command("devnet", epilog="Example: prbkit devnet --workers 3 --block-time 1")
-@click.option("--workers", default=0, show_default=True, help="Simulated pRuntime workers.")
+@click.option(
+    "--workers",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Simulated pRuntime workers.",
+)
 @click.option(
     "--block-time",
+    type=click.FloatRange(min=0, min_open=True),
     default=6.0,
     show_default=True,
     help="The relay chain's, in seconds; the parachain's is twice that.",
@@ -57,12 +64,9 @@ def devnet_command(
     import asyncio
     import signal
 
-    from prbkit.errors import ConfigError
     from prbkit.testing.devnet.config import DevnetConfig
     from prbkit.testing.devnet.run import Listening, run_devnet
 
-    if block_time <= 0:
-        raise ConfigError("--block-time must be more than 0", hint="say 0.5")
     config = DevnetConfig(
         seed=seed,
         block_time=block_time,
