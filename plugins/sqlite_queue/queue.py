@@ -119,11 +119,11 @@ class SqliteQueue:
         deadline = asyncio.get_running_loop().time() + wait
         while True:
             self._put.clear()
-            jobs = await self._claim(consumer, limit)
+            jobs, seen = await self._claim(consumer, limit)
             left = deadline - asyncio.get_running_loop().time()
             if jobs or left <= 0:
                 return jobs
-            await self._changed(left)
+            await self._changed(seen, left)
 
     async def report(self, records: Sequence[JobRecord]) -> None:
         """Store records. One that is not final tells nothing new of an ended or unknown job."""
@@ -167,14 +167,20 @@ class SqliteQueue:
         found = dict(rows)
         return {state: found.get(state.value, 0) for state in JobState}
 
-    async def _claim(self, consumer: str, limit: int) -> Sequence[TradeJob]:
+    async def _claim(self, consumer: str, limit: int) -> tuple[Sequence[TradeJob], int]:
+        """Claim jobs; also the version of the file that they were looked for in."""
         given = frozenset(self._given) if self._unsure else None
         self._unsure = True
+
+        def claim(db: sqlite3.Connection) -> tuple[Sequence[TradeJob], int]:
+            # Inside the transaction: a job put between two would be nobody's news.
+            return self._claimed(db, consumer, limit, given), _version(db)
+
         with _as_queue_error():
-            jobs = await self._db.write(lambda db: self._claimed(db, consumer, limit, given))
+            jobs, seen = await self._db.write(claim)
         self._unsure = given is not None and len(jobs) == limit
         self._given.update(job.key for job in jobs)
-        return jobs
+        return jobs, seen
 
     def _claimed(
         self, db: sqlite3.Connection, consumer: str, limit: int, given: frozenset[str] | None
@@ -222,25 +228,25 @@ class SqliteQueue:
                 (*row, record.job.key),
             )
 
-    async def _changed(self, timeout: float) -> None:
-        """Wait until the file may hold something new, at most `timeout` seconds."""
+    async def _changed(self, seen: int, timeout: float) -> None:
+        """Wait until the file may hold more than its version `seen`, at most `timeout` seconds."""
         loop = asyncio.get_running_loop()
         # A lease that runs out changes nothing in the file, so look again after part of one.
         end = loop.time() + min(timeout, self._lease / 4)
-        seen = await self._version()
         while not self._put.is_set() and (left := end - loop.time()) > 0:
             try:
                 # Not wait_for: in Python 3.11 it loses a cancellation that meets the event.
                 async with asyncio.timeout(min(POLL, left)):
                     await self._put.wait()
             except TimeoutError:
-                if await self._version() != seen:
-                    return
+                with _as_queue_error():
+                    if await self._db.read(_version) != seen:
+                        return
 
-    async def _version(self) -> int:
-        with _as_queue_error():
-            row = await self._db.read(lambda db: db.execute("PRAGMA data_version").fetchone())
-        return int(row[0])
+
+def _version(db: sqlite3.Connection) -> int:
+    """SQLite's counter of what other connections have committed."""
+    return int(db.execute("PRAGMA data_version").fetchone()[0])
 
 
 class _as_queue_error:  # noqa: N801

@@ -42,6 +42,20 @@ async def test_a_file_that_is_no_database_is_an_error_of_the_queue(tmp_path: Pat
         await SqliteQueue(path).open()
 
 
+async def test_a_job_put_as_take_begins_to_wait_is_taken(tmp_path: Path) -> None:
+    """A lease is long, so only the change of the file can wake it."""
+    path = tmp_path / "queue.db"
+
+    class Waiting(SqliteQueue):
+        async def _changed(self, seen: int, timeout: float) -> None:
+            await producer.put(job("late"))
+            await super()._changed(seen, timeout)
+
+    async with SqliteQueue(path) as producer, Waiting(path, lease=3600) as queue:
+        async with asyncio.timeout(60):
+            assert await queue.take("t", 1, 600) == [job("late")]
+
+
 def _produce(path: Path, first: int) -> None:
     async def run() -> None:
         async with SqliteQueue(path) as queue:
