@@ -6,8 +6,9 @@ BIN = $(VENV)/bin
 DEMO ?= --workers 3 --block-time 2
 # Tests of whole processes mostly wait: more jobs than cores are well.
 JOBS ?= 3
+SEEDS ?= 1-10
 
-.PHONY: help run test lint docs bench nightly venv clean
+.PHONY: help run test lint docs bench chaos nightly venv clean
 
 help: ## show this
 	@grep -E '^[a-z]+:.*##' Makefile | sed -E 's/:[^#]*## /	/' | expand -t 12
@@ -35,6 +36,10 @@ docs: venv ## build the documentation, warnings are errors
 bench: venv ## run the benchmarks beside their peers and write docs/benchmarks.md
 	@PRBKIT_BENCH_REPORT=docs/benchmarks.md $(BIN)/python -m pytest tests/benchmarks -q \
 		--benchmark-only --benchmark-columns=median,iqr,rounds
+
+chaos: venv ## kill processes of whole farms at random, SEEDS=first-last
+	@tools/services.sh
+	@$(BIN)/python -m tests.e2e.chaos --seeds $(SEEDS)
 
 nightly: venv ## the tests with 20 times as many property cases
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest -m "" --ignore tests/benchmarks --timeout 3600 $(PYTEST_ARGS)

@@ -44,6 +44,10 @@ class Process:
                 start_new_session=True,
             )
 
+    @property
+    def pid(self) -> int | None:
+        return None if self._process is None else self._process.pid
+
     def kill(self) -> None:
         """Kill -9 the process; its own children must notice by themselves."""
         if self._process is not None:

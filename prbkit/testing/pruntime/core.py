@@ -33,6 +33,8 @@ from prbkit.wire import pruntime as rpc
 __all__ = ["Core", "Poisoned", "Refused"]
 
 WORKERS = storage_prefix("PhalaRegistry", "Workers")
+NO_EGRESS = b"\0"
+"""SCALE EgressMessages without any."""
 
 
 @dataclass(slots=True)
@@ -44,7 +46,8 @@ class _Life:
     genesis_hash: bytes
     operator: bytes | None
     skip_ra: bool
-    synced_any: bool = False
+    can_load: bool = True
+    """Whether a chain state may be loaded: not once a relay header or a state was sent."""
 
     def copy(self) -> _Life:
         return replace(self, client=self.client.copy(), worker=copy.deepcopy(self.worker))
@@ -90,7 +93,7 @@ class Core:
         info = rpc.PhactoryInfo(
             version=self.config.version,
             git_revision="prbkit-simulator",
-            can_load_chain_state=self._life is not None and not self._life.synced_any,
+            can_load_chain_state=self._life is not None and self._life.can_load,
             supported_attestation_methods=["dcap"] if self.config.attestation == "dcap" else [],
             max_supported_pink_runtime_version="1.0",
         )
@@ -168,21 +171,22 @@ class Core:
     def sync_header(self, request: Any) -> Any:
         with _readable("SyncHeader"):
             headers = blobs.decode_headers_to_sync(request.encoded_headers)
-        with self._lock:
-            return rpc.SyncedTo(synced_to=self._synced().sync_relay(headers))
+        with self._lock, _readable("SyncHeader"):
+            return rpc.SyncedTo(synced_to=self._relay_sent().sync_relay(headers))
 
     def sync_para_header(self, request: Any) -> Any:
         with _readable("SyncParaHeader"):
             headers = blobs.decode_headers(request.encoded_headers)
-        with self._lock:
-            return rpc.SyncedTo(synced_to=self._synced().sync_para(headers, list(request.proof)))
+        with self._lock, _readable("SyncParaHeader"):
+            client = self._started().client
+            return rpc.SyncedTo(synced_to=client.sync_para(headers, list(request.proof)))
 
     def sync_combined_headers(self, request: Any) -> Any:
         with _readable("SyncCombinedHeaders"):
             relay = blobs.decode_headers_to_sync(request.encoded_relaychain_headers)
             para = blobs.decode_headers(request.encoded_parachain_headers)
-        with self._lock:
-            client = self._synced()
+        with self._lock, _readable("SyncCombinedHeaders"):
+            client = self._relay_sent()
             relay_to = client.sync_relay(relay)
             para_to = client.sync_para(para, list(request.proof))
         return rpc.HeadersSyncedTo(relaychain_synced_to=relay_to, parachain_synced_to=para_to)
@@ -200,32 +204,40 @@ class Core:
 
     def _dispatch(self, life: _Life, dispatched: Any) -> int:
         client = life.client
-        for header, changes in dispatched:
-            number = blobs.header_number(header)
-            if number < client.next_block:
-                continue
-            with _readable("DispatchBlocks"):
-                main, children = blobs.decode_storage_changes(changes)
-            client.dispatch(number, main, children)
-            life.worker.block(number, client.state.get)
+        with _readable("DispatchBlocks"):
+            blocks = [
+                (blobs.header_number(header), blobs.decode_storage_changes(changes))
+                for header, changes in dispatched
+            ]
+            # What is below is left out once, at the start: a block sent twice is refused.
+            first = client.next_block
+            for number, (main, children) in blocks:
+                if number >= first:
+                    client.dispatch(number, main, children)
+                    life.worker.block(number, client.state.get)
         return client.next_block - 1
 
     def load_chain_state(self, request: Any) -> Any:
         life = self._started()
-        if life.synced_any:
-            raise Refused("Can not load chain state after syncing headers")
+        if not life.can_load:
+            raise Refused("Can not load chain state")
         with _readable("LoadChainState"):
             state = dict(blobs.decode_storage_state(request.encoded_state))
         if any(key.startswith(WORKERS) and key.endswith(self.public_key) for key in state):
             raise Refused("The worker is already registered in that state")
         with self._lock:
             life.client.load(request.block_number, list(state.items()))
+            life.can_load = False
         return rpc.Empty()
 
     # --- messages ------------------------------------------------------------------------------
 
     def get_egress_messages(self, request: Any = None) -> Any:
-        return rpc.GetEgressMessagesResponse(encoded_messages=self._started().worker.egress())
+        # The real one has none to tell before it is initialised, which is no error.
+        life = self._life
+        return rpc.GetEgressMessagesResponse(
+            encoded_messages=life.worker.egress() if life else NO_EGRESS
+        )
 
     def sign_endpoint_info(self, request: Any) -> Any:
         payload, signature = sign_endpoints(self._pair, request.encoded_endpoints)
@@ -250,9 +262,10 @@ class Core:
             raise Refused("Runtime not initialized")
         return self._life
 
-    def _synced(self) -> LightClient:
+    def _relay_sent(self) -> LightClient:
+        """The client that relay headers go to: from now on no chain state can be loaded."""
         life = self._started()
-        life.synced_any = True
+        life.can_load = False
         return life.client
 
 

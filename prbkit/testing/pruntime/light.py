@@ -58,7 +58,7 @@ class LightClient:
     relay_state_root: bytes
     para_id: int
     para_roots: dict[int, bytes]
-    """State roots of the para headers that are not dispatched yet (and of the genesis)."""
+    """State roots of the para headers from the last dispatched block on."""
     state: Trie
     """All of the parachain's state."""
 
@@ -183,8 +183,9 @@ class LightClient:
             raise Refused(f"Unexpected block: expected {self.next_block}, got {number}")
         if number >= self.next_para:
             raise Refused(f"Unexpected block: header {number} is not synced")
-        if number == 1 and self.para_roots.get(0, self.state.root) != self.state.root:
-            raise Refused("The genesis state is not that of para header 0")
+        # What the first block is applied to was given, not made: the genesis or a loaded state.
+        if self.para_roots.get(number - 1, self.state.root) != self.state.root:
+            raise Refused(f"The state is not that of para header {number - 1}")
         undo = [(key, self.state.get(key)) for key, _ in main]
         undo_children = [
             (name, [(key, self.state.get(key, name)) for key, _ in changes])
@@ -193,7 +194,7 @@ class LightClient:
         if self.state.apply(main, children) != self.para_roots[number]:
             self.state.apply(undo, undo_children)
             raise Refused(f"State root mismatch at block {number}")
-        self.para_roots.pop(number)
+        self.para_roots.pop(number - 1, None)
         self.next_block = number + 1
 
     def copy(self) -> LightClient:

@@ -200,6 +200,7 @@ def _sync_combined_headers(body: bytes) -> Message:
 
 
 def _dispatch_block(body: bytes) -> Message:
+    blobs.decode_dispatch_block_req(body)
     return rpc.Blocks(encoded_blocks=body)
 
 
