@@ -153,18 +153,22 @@ class RelayFetcher:
                         hint="add an endpoint that has: each node must keep these",
                     )
                 return headers, justification
-            for end in range(len(fetched), 0, -_PROBE):
-                part = fetched[max(0, end - _PROBE) : end]
-                async with asyncio.TaskGroup() as group:
-                    found = [group.create_task(self._justification(each)) for each in part]
-                for index in range(len(part) - 1, -1, -1):
-                    justification = found[index].result()
-                    if justification is not None:
-                        return [*headers, *fetched[: end - len(part) + index + 1]], justification
             headers += fetched
             if last >= target or len(headers) >= _MAX_HEADERS:
-                return None
+                return await self._newest_justified(headers)
+            # The set's last block is further on: one segment for all of the set.
             last = min(target, last + self._scan)
+
+    async def _newest_justified(self, headers: Sequence[bytes]) -> _Found | None:
+        for end in range(len(headers), 0, -_PROBE):
+            part = headers[max(0, end - _PROBE) : end]
+            async with asyncio.TaskGroup() as group:
+                found = [group.create_task(self._justification(each)) for each in part]
+            for index in range(len(part) - 1, -1, -1):
+                justification = found[index].result()
+                if justification is not None:
+                    return headers[: end - len(part) + index + 1], justification
+        return None
 
     async def _justification(self, header: bytes) -> bytes | None:
         block = await self._view.block(header_hash(header))

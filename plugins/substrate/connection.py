@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+import logging
+from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
 import aiohttp
 
 from prbkit.errors import SourceDisconnected, SourceError, SourceTimeout
 
-from .rpc import Answered, Failed, Garbage, Notified, RpcCore, typed_error
+from .rpc import Answered, BatchRefused, Failed, Garbage, Notified, RpcCore, RpcEvent, typed_error
 from .settings import SubstrateSettings
 
 __all__ = ["Connection", "HttpConnection", "WsConnection", "connect"]
+
+log = logging.getLogger(__name__)
 
 _MAX_TOLD = 64
 """Notifications kept for a subscriber that is slow; only the newest matter."""
@@ -34,6 +37,10 @@ class Connection(Protocol):
     def closed(self) -> bool: ...
 
     async def call(self, method: str, params: Sequence[Any], timeout: float) -> Any: ...
+
+    async def call_many(
+        self, method: str, calls: Sequence[Sequence[Any]], timeout: float
+    ) -> list[Any]: ...
 
     def subscribe(
         self, method: str, params: Sequence[Any], unsubscribe: str, timeout: float
@@ -71,7 +78,53 @@ async def connect(
 _UNREACHABLE = "check the URL, and that the node runs and listens there"
 
 
-class WsConnection:
+class _BatchRefusedError(Exception):
+    """The node takes no batches, or none as big as this one."""
+
+
+class _Calls:
+    """Many calls of one method, in batches where the node takes them."""
+
+    def __init__(self, batch: int) -> None:
+        self._batch_size = batch
+
+    async def call(self, method: str, params: Sequence[Any], timeout: float) -> Any:
+        raise NotImplementedError
+
+    async def _batch(self, method: str, calls: Sequence[Sequence[Any]], timeout: float) -> Any:
+        raise NotImplementedError
+
+    async def call_many(
+        self, method: str, calls: Sequence[Sequence[Any]], timeout: float
+    ) -> list[Any]:
+        """Results of calls of one method with these parameters, in order; one failure fails all.
+
+        All are in flight together: for calls whose answers are small.
+        """
+        size = self._batch_size
+        if size > 1 and len(calls) > 1:
+            parts = [calls[n : n + size] for n in range(0, len(calls), size)]
+            try:
+                found = await _together(self._batch(method, part, timeout) for part in parts)
+            except _BatchRefusedError as error:
+                self._batch_size = 1
+                log.info("calls go one by one: %s", error)
+            else:
+                return [result for part in found for result in part]
+        return await _together(self.call(method, params, timeout) for params in calls)
+
+
+async def _together(calls: Iterable[Coroutine[Any, Any, Any]]) -> list[Any]:
+    """Results in order; the first failure by itself, the rest cancelled."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except ExceptionGroup as failed:
+        raise failed.exceptions[0] from None
+    return [task.result() for task in tasks]
+
+
+class WsConnection(_Calls):
     """Pipelined calls and subscriptions over one WebSocket."""
 
     subscribes = True
@@ -79,6 +132,7 @@ class WsConnection:
     def __init__(
         self, socket: aiohttp.ClientWebSocketResponse[bool], url: str, settings: SubstrateSettings
     ) -> None:
+        super().__init__(settings.batch)
         self._socket = socket
         self._url = url
         self._core = RpcCore()
@@ -108,21 +162,46 @@ class WsConnection:
                 self._waiting[number] = answer
                 if subscribe:
                     self._told[number] = asyncio.Queue()
-                try:
-                    await self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
-                except (aiohttp.ClientError, OSError) as error:
-                    raise SourceDisconnected(
-                        f"{method}: the connection broke: {_said(error)}", where=self._url
-                    ) from error
+                await self._send(method, frame)
                 return number, await self._outcome(answer, method)
         except TimeoutError as error:
-            raise SourceTimeout(
-                f"{method}: no answer within {timeout:g} s",
-                where=self._url,
-                hint="the node may be overloaded; the deadline is a setting of [substrate]",
-            ) from error
+            raise self._late(method, timeout) from error
         finally:
             self._waiting.pop(number, None)
+
+    async def _batch(
+        self, method: str, calls: Sequence[Sequence[Any]], timeout: float
+    ) -> list[Any]:
+        numbers: list[int] = []
+        try:
+            async with asyncio.timeout(timeout), self._permits:
+                self._check()
+                numbers, frame = self._core.batch(method, calls)
+                loop = asyncio.get_running_loop()
+                answers = [loop.create_future() for _ in numbers]
+                self._waiting.update(zip(numbers, answers, strict=True))
+                await self._send(method, frame)
+                return [await self._outcome(answer, method) for answer in answers]
+        except TimeoutError as error:
+            raise self._late(method, timeout) from error
+        finally:
+            for number in numbers:
+                self._waiting.pop(number, None)
+
+    async def _send(self, method: str, frame: bytes) -> None:
+        try:
+            await self._socket.send_frame(frame, aiohttp.WSMsgType.TEXT)
+        except (aiohttp.ClientError, OSError) as error:
+            raise SourceDisconnected(
+                f"{method}: the connection broke: {_said(error)}", where=self._url
+            ) from error
+
+    def _late(self, method: str, timeout: float) -> SourceTimeout:
+        return SourceTimeout(
+            f"{method}: no answer within {timeout:g} s",
+            where=self._url,
+            hint="the node may be overloaded; the deadline is a setting of [substrate]",
+        )
 
     async def _outcome(self, answer: asyncio.Future[Any], method: str) -> Any:
         event = await answer
@@ -130,6 +209,8 @@ class WsConnection:
             raise typed_error(event.failure, method, where=self._url)
         if isinstance(event, Answered):
             return event.result
+        if isinstance(event, BatchRefused):
+            raise _BatchRefusedError(f"{self._url}: {event.failure.message}")
         raise SourceDisconnected(f"{method}: {event.message}", where=self._url, hint=event.hint)
 
     @contextlib.asynccontextmanager
@@ -183,7 +264,7 @@ class WsConnection:
             self._end(SourceDisconnected(why, where=self._url))
             await self._socket.close()
 
-    def _dispatch(self, event: Answered | Failed | Notified) -> None:
+    def _dispatch(self, event: RpcEvent) -> None:
         if isinstance(event, Notified):
             told = self._told.get(event.id)
             if told is not None:
@@ -206,7 +287,7 @@ class WsConnection:
             told.put_nowait(why)
 
 
-class HttpConnection:
+class HttpConnection(_Calls):
     """Calls over HTTP POST: no subscriptions, otherwise the same.
 
     There is no connection whose loss would tell that another node answers now, so it counts as
@@ -218,6 +299,7 @@ class HttpConnection:
     def __init__(
         self, session: aiohttp.ClientSession, url: str, settings: SubstrateSettings
     ) -> None:
+        super().__init__(settings.batch)
         self._session = session
         self._url = url
         self._limit = settings.max_message
@@ -231,6 +313,35 @@ class HttpConnection:
     async def call(self, method: str, params: Sequence[Any], timeout: float) -> Any:
         core = RpcCore()
         _, frame = core.call(method, params)
+        for event in await self._answer(core, frame, method, timeout):
+            if isinstance(event, Answered):
+                return event.result
+            if isinstance(event, Failed):
+                raise typed_error(event.failure, method, where=self._url)
+        raise SourceDisconnected(f"{method}: the node sent no answer", where=self._url)
+
+    async def _batch(
+        self, method: str, calls: Sequence[Sequence[Any]], timeout: float
+    ) -> list[Any]:
+        core = RpcCore()
+        numbers, frame = core.batch(method, calls)
+        results: dict[int, Any] = {}
+        for event in await self._answer(core, frame, method, timeout):
+            if isinstance(event, Answered):
+                results[event.id] = event.result
+            elif isinstance(event, Failed):
+                raise typed_error(event.failure, method, where=self._url)
+            elif isinstance(event, BatchRefused):
+                raise _BatchRefusedError(f"{self._url}: {event.failure.message}")
+        if len(results) != len(numbers):
+            raise SourceDisconnected(
+                f"{method}: {len(results)} answers to {len(numbers)} calls", where=self._url
+            )
+        return [results[number] for number in numbers]
+
+    async def _answer(
+        self, core: RpcCore, frame: bytes, method: str, timeout: float
+    ) -> list[RpcEvent]:
         try:
             async with asyncio.timeout(timeout), self._permits:
                 body = await self._post(frame)
@@ -243,15 +354,9 @@ class HttpConnection:
                 f"{method}: {_said(error)}", where=self._url, hint=_UNREACHABLE
             ) from error
         try:
-            events = core.receive(body)
+            return core.receive(body)
         except Garbage as error:
             raise SourceDisconnected(f"{method}: the node sent {error}", where=self._url) from error
-        for event in events:
-            if isinstance(event, Answered):
-                return event.result
-            if isinstance(event, Failed):
-                raise typed_error(event.failure, method, where=self._url)
-        raise SourceDisconnected(f"{method}: the node sent no answer", where=self._url)
 
     async def _post(self, frame: bytes) -> bytes:
         headers = {"content-type": "application/json"}

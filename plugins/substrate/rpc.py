@@ -23,6 +23,7 @@ from prbkit.errors import (
 
 __all__ = [
     "Answered",
+    "BatchRefused",
     "Failed",
     "Garbage",
     "Notified",
@@ -73,7 +74,15 @@ class Notified:
     result: Any
 
 
-RpcEvent = Answered | Failed | Notified
+@dataclass(frozen=True, slots=True)
+class BatchRefused:
+    """The batch that held the call `id` was refused as a whole; none of it was answered."""
+
+    id: int
+    failure: RpcFailure
+
+
+RpcEvent = Answered | BatchRefused | Failed | Notified
 
 
 class RpcCore:
@@ -82,6 +91,9 @@ class RpcCore:
     def __init__(self) -> None:
         self._next_id = 1
         self._open: dict[int, bool] = {}
+        self._batches: list[set[int]] = []
+        self._due = 0
+        self._refused: set[int] = set()
         self._subscriptions: dict[str, int] = {}
         self._early: list[tuple[str, Any]] = []
         self._subscribing = 0
@@ -106,6 +118,20 @@ class RpcCore:
             {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
         )
         return number, frame
+
+    def batch(self, method: str, calls: Sequence[Sequence[Any]]) -> tuple[list[int], bytes]:
+        """Begin several calls of one method, which go in one frame: their ids, and the frame."""
+        numbers = range(self._next_id, self._next_id + len(calls))
+        self._next_id += len(calls)
+        self._open.update(dict.fromkeys(numbers, False))
+        self._batches.append(set(numbers))
+        frame = orjson.dumps(
+            [
+                {"jsonrpc": "2.0", "id": number, "method": method, "params": list(params)}
+                for number, params in zip(numbers, calls, strict=True)
+            ]
+        )
+        return list(numbers), frame
 
     def unsubscribe(self, number: int) -> str | None:
         """Stop telling what the subscription made by call `number` says; its id at the node."""
@@ -136,15 +162,21 @@ class RpcCore:
         if "method" in item:
             return self._notified(item)
         number = item.get("id")
+        failure = item.get("error")
+        if number is None and failure is not None and (self._batches or self._due):
+            return self._refuse(_failure(failure))
+        if type(number) is int and number in self._refused:
+            self._refused.discard(number)
+            return []
         if type(number) is not int or number not in self._open:
-            failure = item.get("error")
             reason = f": {_failure(failure).message}" if failure is not None else ""
             raise Garbage(f"an answer to what was not asked (id {_short(number)}){reason}")
         subscribe = self._open.pop(number)
+        self._answered(number)
         self._subscribing -= subscribe
         events: list[RpcEvent] = []
-        if item.get("error") is not None:
-            events.append(Failed(number, _failure(item["error"])))
+        if failure is not None:
+            events.append(Failed(number, _failure(failure)))
         elif "result" not in item:
             raise Garbage("an answer without result and error")
         else:
@@ -158,6 +190,27 @@ class RpcCore:
         if not self._subscribing:
             self._early.clear()
         return events
+
+    def _refuse(self, failure: RpcFailure) -> list[RpcEvent]:
+        """A batch was refused. Which one is not said, so all that are open count as refused.
+
+        What still comes for the others of them, answers or refusals, is dropped.
+        """
+        refused = [number for batch in self._batches for number in sorted(batch)]
+        self._due += len(self._batches) - 1
+        self._batches.clear()
+        self._refused.update(refused)
+        for number in refused:
+            del self._open[number]
+        return [BatchRefused(number, failure) for number in refused]
+
+    def _answered(self, number: int) -> None:
+        for batch in self._batches:
+            if number in batch:
+                batch.discard(number)
+                if not batch:
+                    self._batches.remove(batch)
+                return
 
     def _notified(self, item: dict[str, Any]) -> list[RpcEvent]:
         params = item.get("params")

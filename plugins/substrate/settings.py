@@ -18,6 +18,13 @@ class SubstrateSettings(Section):
     )
     connect_timeout: float = Field(10.0, gt=0, description="deadline of connecting and greeting")
     window: int = Field(64, ge=1, le=4096, description="calls in flight on one connection")
+    batch: int = Field(
+        64,
+        ge=1,
+        le=1000,
+        description="small calls sent in one JSON-RPC batch, where the node takes batches; "
+        "1 sends each by itself",
+    )
     max_message: int = Field(
         256 << 20, ge=1 << 16, le=1 << 30, description="biggest answer that is read"
     )

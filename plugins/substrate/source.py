@@ -41,6 +41,8 @@ _R = TypeVar("_R")
 
 _SCHEMES = ("ws://", "wss://", "http://", "https://")
 _VALUES_BATCH = 512
+_HEADERS_BATCH = 256
+"""Headers by number that one endpoint is asked for together."""
 
 
 class SubstrateSource:
@@ -200,22 +202,43 @@ class SubstrateSource:
         return await self._call("chain_getHeader", [_hex(at)], _found(head, at))
 
     async def headers(self, first: int, last: int) -> Sequence[bytes]:
-        return await self._ordered(self._header_by_number, range(first, last + 1))
+        parts = [
+            range(n, min(n + _HEADERS_BATCH, last + 1))
+            for n in range(first, last + 1, _HEADERS_BATCH)
+        ]
+        return [header for part in await self._ordered(self._headers, parts) for header in part]
 
-    async def _header_by_number(self, number: int) -> bytes:
-        async def request(connection: Connection) -> bytes:
-            timeout = self._settings.timeout
-            at = await connection.call("chain_getBlockHash", [number], timeout)
+    async def _headers(self, numbers: range) -> list[bytes]:
+        async def request(connection: Connection) -> list[bytes]:
+            hashes = await self._hashes(connection, numbers)
+            found = await connection.call_many(
+                "chain_getHeader", [[at] for at in hashes], self._settings.timeout
+            )
+            return [
+                _found(shapes.header, shapes.hash32(at))(header)
+                for at, header in zip(hashes, found, strict=True)
+            ]
+
+        return await self._endpoints.ask(request, self._only)
+
+    async def _hashes(self, connection: Connection, numbers: Sequence[int]) -> list[str]:
+        """Hashes of blocks by their numbers, as the node writes them; all must be there."""
+        timeout = self._settings.timeout
+        try:
+            found = await connection.call("chain_getBlockHash", [list(numbers)], timeout)
+            if not isinstance(found, list) or len(found) != len(numbers):
+                raise CodecError(f"{len(numbers)} block hashes were asked for")
+        except RpcError:  # a node that takes one number only
+            found = await connection.call_many(
+                "chain_getBlockHash", [[number] for number in numbers], timeout
+            )
+        for number, at in zip(numbers, found, strict=True):
             if at is None:
                 raise BlockNotFound(
                     f"there is no block {number} yet",
                     hint="the node lacks this block: let it sync, or add one that has it",
                 )
-            return _found(shapes.header, shapes.hash32(at))(
-                await connection.call("chain_getHeader", [at], timeout)
-            )
-
-        return await self._endpoints.ask(request, self._only)
+        return found
 
     async def block(self, at: bytes) -> Block:
         return await self._call("chain_getBlock", [_hex(at)], _found(shapes.block, at))
@@ -303,12 +326,7 @@ class SubstrateSource:
         first, last = batch
 
         async def request(connection: Connection) -> Sequence[bytes]:
-            ends = [
-                await connection.call("chain_getBlockHash", [n], self._settings.timeout)
-                for n in sorted({first, last})
-            ]
-            if None in ends:
-                raise BlockNotFound(f"there is no block {last} yet")
+            ends = await self._hashes(connection, (first, last))
             answer = await connection.call(
                 "pha_getStorageChanges", [ends[0], ends[-1]], self._settings.long_timeout
             )

@@ -145,7 +145,8 @@ def test_sync_beside_a_sequential_client(
     lines = [
         f"{kind}: {run}",
         f"  sequential client: relay {relay:.1f} blocks/s, para {para:.1f} blocks/s",
-        f"  relay {relay_ratio:.0f} x (target {TARGETS[kind]}), para {para_ratio:.0f} x (target 20)",
+        f"  relay {relay_ratio:.0f} x (target {TARGETS[kind]})",
+        f"  para {para_ratio:.0f} x (target 20)",
     ]
     benchmark.extra_info.update(relay_ratio=relay_ratio, para_ratio=para_ratio)
     if kind == "5 ms":

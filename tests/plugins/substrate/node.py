@@ -46,6 +46,8 @@ class Node:
         }
         self.misbehave: Callable[[web.WebSocketResponse, dict[str, Any]], Any] | None = None
         self.connections = 0
+        self.batch_limit: int | None = None
+        self.batches = 0
         self._seed = seed
         self.finalized = 0
         self.grow(length)
@@ -134,12 +136,27 @@ class Node:
         try:
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
-                    await self._take(socket, orjson.loads(message.data))
+                    await self._receive(socket, orjson.loads(message.data))
         except ConnectionError:
             pass
         finally:
             self.sockets.discard(socket)
         return socket
+
+    async def _receive(self, socket: web.WebSocketResponse, message: Any) -> None:
+        if isinstance(message, dict):
+            await self._take(socket, message)
+            return
+        answer = self._answer_batch(message)
+        await socket.send_str(orjson.dumps(answer).decode())
+
+    def _answer_batch(self, requests: list[dict[str, Any]]) -> Any:
+        if self.batch_limit is not None and len(requests) > self.batch_limit:
+            error = {"code": -32010, "message": "The batch request was too large"}
+            return {"jsonrpc": "2.0", "id": None, "error": error}
+        self.batches += 1
+        self.calls.extend((each["method"], each["params"]) for each in requests)
+        return [self._answer(each) for each in requests]
 
     async def _take(self, socket: web.WebSocketResponse, request: dict[str, Any]) -> None:
         self.calls.append((request["method"], request["params"]))
@@ -159,5 +176,9 @@ class Node:
 
     async def _post(self, request: web.Request) -> web.Response:
         body = orjson.loads(await request.read())
-        self.calls.append((body["method"], body["params"]))
-        return web.Response(body=orjson.dumps(self._answer(body)), content_type="application/json")
+        if isinstance(body, list):
+            answer = self._answer_batch(body)
+        else:
+            self.calls.append((body["method"], body["params"]))
+            answer = self._answer(body)
+        return web.Response(body=orjson.dumps(answer), content_type="application/json")

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from prbkit.errors import BlockNotFound, RpcError, StateDiscarded, TransactionRejected
 from prbkit_plugins.substrate.rpc import (
     Answered,
+    BatchRefused,
     Failed,
     Garbage,
     Notified,
@@ -52,6 +53,21 @@ def test_answers_in_any_order_and_grouping_reach_their_calls(data: st.DataObject
             got[event.id] = event.result
     assert got == expected
     assert core.open_calls == 0
+
+
+def test_a_refused_batch_fails_its_calls_alone_and_late_answers_of_it_are_dropped() -> None:
+    core = RpcCore()
+    single, _ = core.call("m", [])
+    numbers, _ = core.batch("m", [[1], [2], [3]])
+    assert core.receive(orjson.dumps(_answer(numbers[0], result=1))) == [Answered(numbers[0], 1)]
+    refusal = {"jsonrpc": "2.0", "id": None, "error": {"code": -32010, "message": "too large"}}
+    events = core.receive(orjson.dumps(refusal))
+    failure = RpcFailure(-32010, "too large")
+    assert events == [BatchRefused(numbers[1], failure), BatchRefused(numbers[2], failure)]
+    assert core.receive(orjson.dumps([_answer(numbers[2], result=3)])) == []
+    assert core.receive(orjson.dumps(_answer(single, result=0))) == [Answered(single, 0)]
+    with pytest.raises(Garbage):
+        core.receive(orjson.dumps(refusal))
 
 
 @given(st.binary(max_size=200) | _JSON.map(orjson.dumps))

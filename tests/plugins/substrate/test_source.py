@@ -63,6 +63,36 @@ async def test_http_gives_the_same_as_websocket() -> None:
             await heads.aclose()
 
 
+@pytest.mark.parametrize("scheme", ["ws://", "http://"])
+@pytest.mark.parametrize("limit", [None, 10, 0])
+async def test_headers_come_in_batches_or_one_by_one_where_a_node_takes_none(
+    scheme: str, limit: int | None
+) -> None:
+    async with Node(length=200) as node:
+        url = node.url.replace("ws://", scheme)
+        node.batch_limit = limit
+        async with SubstrateSource([url], "relay", QUICK) as source:
+            for _ in range(2):
+                headers = await source.headers(10, 199)
+                assert [header_hash(each) for each in headers] == [
+                    _hash(node, n) for n in range(10, 200)
+                ]
+            assert await source.block_hash(7) == _hash(node, 7)
+        assert (node.batches >= 6) == (limit is None)
+
+
+async def test_block_hashes_are_asked_one_by_one_where_a_node_takes_no_list() -> None:
+    def single(number: Any) -> Any:
+        if isinstance(number, list):
+            raise NodeError(-32602, "Invalid params")
+        return node.hashes[number]
+
+    async with Node() as node, _source(node) as source:
+        node.methods["chain_getBlockHash"] = single
+        headers = await source.headers(0, 29)
+        assert [header_hash(header) for header in headers] == [_hash(node, n) for n in range(30)]
+
+
 async def test_an_unknown_block_is_told_with_the_endpoint() -> None:
     async with Node() as node, _source(node) as source:
         with pytest.raises(BlockNotFound, match=r"127\.0\.0\.1"):
