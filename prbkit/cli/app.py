@@ -148,6 +148,36 @@ def plugins(as_json: bool) -> None:
         view.show_plugins(rows)
 
 
+@cli.command(epilog="Example: TMPDIR=/var/lib/prbkit prbkit bench --seconds 2")
+@click.option(
+    "--seconds",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.5,
+    show_default=True,
+    help="At least so long for each figure.",
+)
+@json_option
+def bench(seconds: float, as_json: bool) -> None:
+    """Measure what a bridge does most, on this machine, to size it by.
+
+    The store is measured in a temporary folder: TMPDIR chooses the disk.
+    """
+    from prbkit.cli import view
+    from prbkit.cli.bench import Rate, measure, report
+
+    async def work() -> list[Rate]:
+        rates = []
+        async for rate in measure(seconds):
+            rates.append(rate)
+            if not as_json:
+                click.echo(view.rate_line(rate.name, rate.rate, rate.unit, rate.what))
+        return rates
+
+    rates = run(work())
+    if as_json:
+        echo_json(report(rates))
+
+
 @cli.group()
 def config() -> None:
     """Work on settings files."""

@@ -9,7 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["render", "show", "show_plugins"]
+__all__ = ["rate_line", "render", "show", "show_plugins"]
 
 COLORS = {
     "S_ACTIVE": "green",
@@ -71,6 +71,12 @@ def show_plugins(rows: Sequence[Mapping[str, Any]]) -> None:
         hooks = ", ".join(hook.removeprefix("prbkit_") for hook in row["hooks"])
         table.add_row(row["name"], row["distribution"] or "", schemes, hooks)
     Console().print(table)
+
+
+def rate_line(name: str, rate: float, unit: str, what: str) -> str:
+    """A line of `prbkit bench`."""
+    figure = f"{rate:,.0f}" if rate >= 100 else f"{rate:,.1f}"
+    return f"{name:<15}{figure:>12} {unit:<13} {what}"
 
 
 def _figure(value: object) -> str:
