@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, Self, runtime_checkable
 
@@ -466,6 +467,13 @@ class Inventory(Lifetime, Protocol):
 
     async def update_workers(self, items: Sequence[tuple[Ref, WorkerSpec]]) -> Sequence[Worker]:
         """The workers that `items` name, in that order; a deleted one as it was."""
+        ...
+
+    def together(self) -> AbstractAsyncContextManager[None]:
+        """Make one transaction of all that this task asks of the inventory while it is open.
+
+        What is read inside sees what was changed inside; leaving it by an error undoes all.
+        """
         ...
 
     async def operator_uri(self, pool: Pool) -> SecretStr:

@@ -42,6 +42,7 @@ def prbkit_inventory(
 
 @hookimpl
 def prbkit_commands(group: click.Group) -> None:
-    from .commands import add_commands
+    from . import commands, transfer
 
-    add_commands(group)
+    commands.add_commands(group)
+    transfer.add_commands(group)

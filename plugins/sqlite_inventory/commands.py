@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,17 +55,14 @@ class Stake(click.ParamType):  # type: ignore[type-arg]
     name = "stake"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        if isinstance(value, int):
-            return value
-        number, unit, rest = str(value).strip().lower().partition("pha")
+        from prbkit.errors import InventoryError
+
+        from .validate import stake_of
+
         try:
-            amount = Decimal(number.strip().replace("_", "")) * (PHA if unit else 1)
-        except InvalidOperation:
-            amount = Decimal(-1)
-        whole = amount.is_finite() and amount == amount.to_integral_value()
-        if rest or not whole or not 0 <= amount < 2**128:
-            self.fail(f"{value!r} is no stake: give base units, or '4000 PHA'", param, ctx)
-        return int(amount)
+            return stake_of(value)
+        except InventoryError as error:
+            self.fail(str(error), param, ctx)
 
 
 def _secret_options(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -71,6 +71,7 @@ class SqliteInventory:
         # One connection serves readers and writers: nobody may look into an open transaction.
         self._lock = asyncio.Lock()
         self._changed = asyncio.Condition()
+        self._holder: asyncio.Task[Any] | None = None
 
     async def open(self) -> None:
         if self._connection is not None:
@@ -104,15 +105,15 @@ class SqliteInventory:
     # --- reading
 
     async def pools(self) -> Sequence[Pool]:
-        async with self._lock:
+        async with self._turn():
             return [_pool(row) for row in await self._fetch(f"{_POOL} ORDER BY pid")]
 
     async def workers(self) -> Sequence[Worker]:
-        async with self._lock:
+        async with self._turn():
             return [_worker(row) for row in await self._fetch(f"{_WORKER} ORDER BY worker.name")]
 
     async def operator_uri(self, pool: Pool) -> SecretStr:
-        async with self._lock:
+        async with self._turn():
             rows = await self._fetch("SELECT sealed FROM pool WHERE uuid = ?", pool.uuid)
         if not rows:
             raise NotFound(f"there is no pool {pool.name}", where=self.url)
@@ -273,9 +274,11 @@ class SqliteInventory:
     # --- the database
 
     @contextlib.asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[None]:
+    async def together(self) -> AsyncIterator[None]:
+        """Make one transaction of all that the task does here meanwhile, reads included."""
         async with self._lock:
             await self._execute("BEGIN IMMEDIATE")
+            self._holder = asyncio.current_task()
             try:
                 yield
                 await self._execute("COMMIT")
@@ -283,8 +286,36 @@ class SqliteInventory:
                 with contextlib.suppress(InventoryError):
                     await self._execute("ROLLBACK")
                 raise
+            finally:
+                self._holder = None
         async with self._changed:
             self._changed.notify_all()
+
+    @contextlib.asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[None]:
+        if self._holder is not asyncio.current_task():
+            async with self.together():
+                yield
+            return
+        await self._execute("SAVEPOINT change")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(InventoryError):
+                await self._execute("ROLLBACK TO change")
+            raise
+        finally:
+            with contextlib.suppress(InventoryError):
+                await self._execute("RELEASE change")
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """A look that sees no other task's transaction half done."""
+        if self._holder is asyncio.current_task():
+            yield
+            return
+        async with self._lock:
+            yield
 
     async def _connect(self) -> aiosqlite.Connection:
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal, InvalidOperation
 from urllib.parse import urlsplit
 
 from prbkit.errors import CodecError, InventoryError
 from prbkit.interfaces import PoolSpec, Ref, WorkerSpec
 from prbkit.scale import ss58
 
-__all__ = ["check_pool", "check_ref", "check_worker", "owner_account"]
+__all__ = ["check_pool", "check_ref", "check_worker", "owner_account", "stake_of"]
 
 MAX_PID = 2**63 - 1
 MAX_STAKE = 2**128 - 1
@@ -74,6 +75,19 @@ def owner_account(address: str) -> bytes | None:
     if len(account) != 32:
         raise InventoryError(f"the owner {address!r} is not an account of 32 bytes")
     return account
+
+
+def stake_of(value: int | str) -> int:
+    """Base units of a stake: a bare number of them, or PHA when it says so (``4000 PHA``)."""
+    number, unit, rest = str(value).strip().lower().partition("pha")
+    try:
+        amount = Decimal(number.strip().replace("_", "")) * (PHA if unit else 1)
+    except InvalidOperation:
+        amount = Decimal(-1)
+    whole = amount.is_finite() and amount == amount.to_integral_value()
+    if rest or not whole or not 0 <= amount <= MAX_STAKE:
+        raise InventoryError(f"{value!r} is no stake", hint="give base units, or '4000 PHA'")
+    return int(amount)
 
 
 def _check_name(name: str | None) -> None:

@@ -307,3 +307,23 @@ class InventoryContract:
             while not creating.done():
                 counts.add(len(await other.pools()))
             assert counts <= {0, 100}
+
+    async def test_what_is_done_together_is_one_transaction(self, inventory: Inventory) -> None:
+        await inventory.create_pools([_pool(1)])
+
+        async def fail() -> None:
+            async with inventory.together():
+                await inventory.create_workers([_worker("a")])
+                assert [worker.name for worker in await inventory.workers()] == ["a"]
+                await inventory.create_pools([_pool(2), _pool(1, "again")])
+
+        with pytest.raises(Duplicated):
+            await fail()
+        assert await inventory.workers() == []
+        async with inventory.together():
+            await inventory.create_workers([_worker("a")])
+            with contextlib.suppress(Duplicated):
+                await inventory.create_workers([_worker("b"), _worker("a")])
+            await inventory.create_pools([_pool(2)])
+        assert [worker.name for worker in await inventory.workers()] == ["a"]
+        assert [pool.pid for pool in await inventory.pools()] == [1, 2]
