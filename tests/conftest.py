@@ -18,7 +18,7 @@ settings.register_profile(
     "ci", max_examples=100, deadline=None, derandomize=True, suppress_health_check=_SLOW
 )
 settings.register_profile(
-    "nightly", max_examples=3000, deadline=None, suppress_health_check=_SLOW, print_blob=True
+    "nightly", max_examples=1500, deadline=None, suppress_health_check=_SLOW, print_blob=True
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 

@@ -132,6 +132,8 @@ cdef class EventDecoder:
         phase, event, topics = (<StructPlan>record).plans
         if type(event) is not VariantPlan:
             raise CodecError(f"type {type_id} of the metadata holds events that are no enum")
+        if type(topics) is not SequencePlan:
+            raise CodecError(f"type {type_id} of the metadata holds topics that are no list")
         for case in (<VariantPlan>event).cases.values():
             if type((<VariantCase>case).payload) is not VariantPlan:
                 raise CodecError(f"events of {(<VariantCase>case).name} are no enum")
