@@ -45,7 +45,10 @@ def changed(draw: st.DrawFn, samples: Sequence[bytes]) -> bytes:
 
 
 def settle(
-    function: Callable[..., Any], *args: Any, error: type[PrbError] = PrbError, **kw: Any
+    function: Callable[..., Any],
+    *args: Any,
+    error: type[PrbError] | tuple[type[PrbError], ...] = PrbError,
+    **kw: Any,
 ) -> Any:
     """What a function returns, or None where it raises an error of that class.
 

@@ -2,6 +2,9 @@
 
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 
+cdef extern from "Python.h":
+    bint PyUnicode_IS_ASCII(object text)
+
 cdef extern from "hex.h" nogil:
     int prbkit_unhex(const char *text, size_t bytes, uint8_t *out)
 
@@ -47,6 +50,8 @@ cdef class HexWriter:
         cdef size_t bytes_
         if type(text) is not str:
             raise CodecError(f"{what} is no hex text but {type(text).__name__}")
+        if not PyUnicode_IS_ASCII(text):  # what UTF-8 cannot hold would raise below
+            raise CodecError(f"{what} holds something else than hex digits")
         s = PyUnicode_AsUTF8AndSize(text, &n)
         if n < 2 or s[0] != c"0" or s[1] != c"x" or n & 1:
             raise CodecError(f"{what} is no hex text of whole bytes that begins with 0x")
@@ -82,7 +87,9 @@ cdef object _member(dict obj, str name, str what):
 cdef unsigned long long _block_number(object number) except? 0:
     if type(number) is int:
         v = number
-    elif type(number) is str and 3 <= len(number) <= 18 and number[:2] == "0x" and number.isalnum():
+    elif type(number) is str and 3 <= len(number) <= 18 and number[:2] == "0x" and (
+        number.isascii() and number.isalnum()  # int takes digits of any script
+    ):
         try:
             v = int(number, 16)
         except ValueError:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from prbkit import blobs
 from prbkit.errors import CodecError
+from tests.hostile import CLAIMS, changed, little_memory, settle
 
 from .model import Chain
 
@@ -228,3 +229,101 @@ def test_any_json(value: Any, member: str) -> None:
             blobs.header_from_json(HEADER | {name: value})
     with contextlib.suppress(CodecError):
         blobs.header_from_json(value)
+
+
+# --- structure-aware -----------------------------------------------------------------------------
+
+DOCUMENTS = [
+    *(segment.encode() for segment in CHAIN.segments),
+    blobs.Genesis(2004, 17, b"info", b"state").encode(),
+    CHAIN.index(len(CHAIN.segments), len(CHAIN.para)).slice(0, 0),
+]
+CHANGES = {"mainStorageChanges": [["0x01", None]], "childStorageChanges": [["0x6b", []]]}
+
+
+@given(changed(SAMPLES))
+def test_changed_samples(data: bytes) -> None:
+    both_ways(data)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=range(len(SAMPLES)))
+def test_what_begins_a_sample_is_never_taken_for_it(sample: bytes) -> None:
+    accepted = [decode for decode, _, _ in BOTH if settle(decode, sample, error=CodecError)]
+    assert accepted
+    for decode in accepted:
+        if decode == blobs.WorkerRegistrationInfo.decode:
+            continue  # version 1 begins version 2
+        for end in range(len(sample)):
+            with pytest.raises(CodecError):
+                decode(sample[:end])
+
+
+@given(changed(DOCUMENTS))
+def test_changed_documents_are_read_or_refused(data: bytes) -> None:
+    segment = settle(blobs.RelaySegment.decode, data, error=CodecError)
+    if segment is not None:
+        assert segment.encode() == data
+        settle(segment.headers, error=CodecError)
+        settle(segment.proof_nodes, error=CodecError)
+        settle(segment.authority_set_change, error=CodecError)
+    genesis = settle(blobs.Genesis.decode, data, error=CodecError)
+    assert genesis is None or genesis.encode() == data
+    settle(blobs.CommittedIndex.decode, data, error=CodecError)
+    index = CHAIN.index(1, 1)
+    before = index.slice(0, 0)
+    if settle(index.extend, data, error=CodecError) is None:
+        assert index.slice(0, 0) == before
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_claimed_lengths_take_no_memory(claim: bytes) -> None:
+    decoders = [decode for decode, _, _ in BOTH]
+    decoders += [blobs.RelaySegment.decode, blobs.Genesis.decode, blobs.CommittedIndex.decode]
+    with little_memory():
+        for sample in [*SAMPLES, *DOCUMENTS]:
+            for at in range(0, len(sample), 1 + len(sample) // 60):
+                data = sample[:at] + claim + sample[at + 1 :]
+                for decode in decoders:
+                    settle(decode, data, error=CodecError)
+
+
+@given(
+    changed([json.dumps(HEADER).encode(), json.dumps(CHANGES).encode()])
+    | st.text(st.characters(), max_size=30)
+    | st.binary(max_size=30).map(lambda raw: "0x" + raw.hex())
+)
+def test_any_text_as_json(text: str | bytes) -> None:
+    header = settle(blobs.header_from_json, text, error=CodecError)
+    assert header is None or settle(blobs.check_header, header) is None
+    changes = settle(blobs.storage_changes_from_json, text, error=CodecError)
+    if changes is not None:
+        assert blobs.encode_storage_changes(*blobs.decode_storage_changes(changes)) == changes
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 200_000, '{"a":' * 200_000, '"0x' + "0" * 10**6, "9" * 10**6]
+)
+def test_deep_or_long_json_is_refused(text: str) -> None:
+    for read in (blobs.header_from_json, blobs.storage_changes_from_json):
+        for given_ in (text, text.encode()):
+            with pytest.raises(CodecError):
+                read(given_)
+
+
+@pytest.mark.parametrize(
+    "bad", ["0x\ud800", "\ud800\ud800", "0x" + "\u0661" * 64, "0x" + "é" * 32], ids=range(4)
+)
+def test_text_that_is_no_hex_is_refused_wherever_it_stands(bad: str) -> None:
+    for member in ("parentHash", "number", "stateRoot", "extrinsicsRoot"):
+        with pytest.raises(CodecError):
+            blobs.header_from_json(HEADER | {member: bad})
+    with pytest.raises(CodecError):
+        blobs.header_from_json(HEADER | {"digest": {"logs": [bad]}})
+    for pair in ([bad, None], ["0x", bad]):
+        with pytest.raises(CodecError):
+            blobs.storage_changes_from_json(CHANGES | {"mainStorageChanges": [pair]})
+    with pytest.raises(CodecError):
+        blobs.storage_changes_from_json(bad)
+    number = "0x\u0661"
+    with pytest.raises(CodecError):
+        blobs.header_from_json(HEADER | {"number": number})
