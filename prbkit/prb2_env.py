@@ -155,8 +155,8 @@ def read(environ: Mapping[str, str]) -> tuple[dict[str, Any], list[str]]:
             continue
         try:
             value = convert(text)
-        except ValueError as error:
-            raise ConfigError(f"expected {error}, found {text!r}", where=name) from None
+        except (ValueError, OverflowError) as error:
+            raise ConfigError(f"expected {error}, found {text[:200]!r}", where=name) from None
         _put(tree, path, value)
     if prefix := environ.get("PHALA_PEER_ID_PREFIX"):
         _put(tree, "identity", f"{prefix}/{(module or 'bridge').upper()}.pem")

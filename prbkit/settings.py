@@ -68,6 +68,10 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+DEEPEST = 32
+"""Tables and lists within each other."""
+
+
 class ChainSettings(Section):
     """One of the two chains."""
 
@@ -132,7 +136,7 @@ class Settings(BaseModel):
             file = Path(path)
             origin = str(file)
             tree = _read_toml(file)
-            _anchor_paths(tree, file.resolve().parent)
+            _anchor_paths(tree, file)
         old, notes = prb2_env.read(environ)
         _merge(tree, old)
         _merge(tree, _from_environment(environ))
@@ -143,11 +147,12 @@ class Settings(BaseModel):
     @classmethod
     def from_tree(cls, tree: Mapping[str, Any], *, origin: str = "settings") -> Self:
         """Validate a plain tree, as TOML or JSON gives it. Raises `ConfigError`."""
+        raw = _plain(tree, (), origin)
         try:
             settings = cls.model_validate(dict(tree))
         except ValidationError as error:
             raise _explain(error, origin, ()) from None
-        settings._raw = json.loads(json.dumps(dict(tree), default=_plain))
+        settings._raw = raw
         settings._origin = origin
         return settings
 
@@ -195,7 +200,7 @@ class Settings(BaseModel):
 
     def data_path(self, path: str | os.PathLike[str]) -> Path:
         """A path out of a URL or setting, relative ones under `data_dir`."""
-        return self.data_dir / Path(path).expanduser()
+        return self.data_dir / _expand(path)
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -207,14 +212,15 @@ def _read_toml(file: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise ConfigError(f"cannot read the settings: {error.strerror}", where=str(file)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML, UTF-8, and numbers of 4300 digits
         raise ConfigError(f"not TOML: {error}", where=str(file)) from None
 
 
-def _anchor_paths(tree: dict[str, Any], folder: Path) -> None:
+def _anchor_paths(tree: dict[str, Any], file: Path) -> None:
     """Make the paths that the file itself gives relative to the file's folder."""
+    folder = file.resolve().parent
     if isinstance(path := tree.get("data_dir"), str):
-        tree["data_dir"] = str(folder / Path(path).expanduser())
+        tree["data_dir"] = str(folder / _expand(path, f"{file}, data_dir"))
     if isinstance(files := tree.get("plugin_files"), list):
         tree["plugin_files"] = [str(folder / f) if isinstance(f, str) else f for f in files]
 
@@ -231,7 +237,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
         if text[:1] in "[{":
             try:
                 value = json.loads(text)
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 raise ConfigError(f"not JSON: {error}", where=name) from None
         for table in reversed(tables):
             key, value = table, {key: value}
@@ -247,12 +253,42 @@ def _merge(into: dict[str, Any], new: Mapping[str, Any]) -> None:
             into[key] = value
 
 
-def _plain(value: object) -> Any:
+def _expand(path: str | os.PathLike[str], where: str | None = None) -> Path:
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(
+            f"no home folder is known for {os.fspath(path)!r}",
+            where=where,
+            hint="write the path in full",
+        ) from None
+
+
+def _plain(value: object, place: tuple[str, ...], origin: str) -> Any:
+    """Copy a tree, of what JSON can hold alone, so that child processes get the same."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, os.PathLike):
         return os.fspath(value)
-    raise TypeError(f"settings cannot hold {type(value).__name__}")
+    if value is None or isinstance(value, str | bool | float):
+        return value
+    if len(place) > DEEPEST:
+        raise ConfigError(f"{'.'.join(place[:3])}…: tables nest too deep", where=origin)
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v, (*place, str(k)), origin) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v, (*place, f"[{i}]"), origin) for i, v in enumerate(value)]
+    where = ".".join(place).replace(".[", "[")
+    if not isinstance(value, int):
+        raise ConfigError(
+            f"{where}: expected text, a number, a list or a table; found a {type(value).__name__}",
+            where=origin,
+        )
+    if value.bit_length() > 128:
+        raise ConfigError(
+            f"{where}: expected a number; found one of {value.bit_length()} bits", where=origin
+        )
+    return value
 
 
 def _explain(error: ValidationError, origin: str, outer: tuple[str, ...]) -> ConfigError:

@@ -66,10 +66,10 @@ def junction_code(name: str) -> bytes:
     Numbers beyond u64 are refused: Substrate reads them as text, polkadot-js as a number.
     """
     if name.isascii() and name.isdigit():
-        number = int(name)
-        if number >= 1 << 64:
+        digits = name.lstrip("0") or "0"
+        if len(digits) > 20 or int(digits) >= 1 << 64:
             raise SignerError("a junction that is a number must be below 2^64")
-        return number.to_bytes(32, "little")
+        return int(digits).to_bytes(32, "little")
     encoded = _scale_text(name.encode())
     if len(encoded) > 32:
         return hashlib.blake2b(encoded, digest_size=32).digest()

@@ -64,6 +64,10 @@ def open_uri(text: str, password: str | None = None) -> KeyringSigner:
     :raises SignerError: what is wrong with it, without saying what it is.
     """
     text = text.strip()
+    if not _is_text(text) or not _is_text(password or ""):
+        raise SignerError(
+            "the secret or its password is not text", hint="environment variables must be UTF-8"
+        )
     if text.startswith("{"):
         return KeyringSigner(_open_json(text, password))
     scheme = _SCHEME.match(text)
@@ -73,6 +77,15 @@ def open_uri(text: str, password: str | None = None) -> KeyringSigner:
     if name == EXPORT_SCHEME:
         return KeyringSigner(_open_json(rest, password))
     return KeyringSigner(_open_suri(rest, name))
+
+
+def _is_text(value: str) -> bool:
+    """Whether UTF-8 can hold it: bytes that it cannot become lone surrogates in a variable."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _open_suri(text: str, crypto: str) -> Pair:
@@ -107,6 +120,8 @@ def _open_json(text: str, password: str | None) -> Pair:
                 password = os.environ.get(value)
                 if password is None:
                     raise SignerError(f"the environment variable {value} is not set")
+                if not _is_text(password):
+                    raise SignerError(f"the environment variable {value} is not UTF-8")
             else:
                 raise SignerError(f"an export takes password or password-env, not {key!r}")
     return open_export(export, password)

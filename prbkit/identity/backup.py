@@ -24,7 +24,7 @@ _BEGIN = "-----BEGIN PRBKIT IDENTITY BACKUP-----"
 _END = "-----END PRBKIT IDENTITY BACKUP-----"
 _VERSION = 1
 _LOG2_N, _R, _P = 17, 8, 1  # 128 MiB and about half a second
-_MOST_LOG2_N, _MOST_R, _MOST_P = 20, 8, 4
+_MOST_LOG2_N, _MOST_R, _MOST_P = 18, 8, 4  # 256 MiB, whoever wrote the file
 _HEADER = 4 + 16
 
 
@@ -77,4 +77,7 @@ def _unarmour(data: bytes) -> bytes:
 
 def _key(header: bytes, passphrase: str) -> bytes:
     scrypt = Scrypt(salt=header[4:], length=32, n=1 << header[1], r=header[2], p=header[3])
-    return scrypt.derive(passphrase.encode())
+    try:
+        return scrypt.derive(passphrase.encode())
+    except UnicodeEncodeError:
+        raise IdentityError("the passphrase is not text") from None
