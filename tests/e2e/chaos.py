@@ -86,12 +86,12 @@ class Chaos:
             assert self._redis is not None
             self._redis.kill()
         elif victim == "runner":
-            for pid in children(self._farm.processes["lifecycle"].pid or 0):
+            for pid in children(self._farm.processes["lifecycle"].pid):
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
         else:
             process = self._farm.processes[victim]
-            self._gone.update(children(process.pid or 0))
+            self._gone.update(children(process.pid))
             process.kill()
 
     def _start(self, victim: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from prbkit.scale import Metadata, decode_extrinsic
-from tests.e2e.harness import EXAMPLES, Process, all_active, free_port, prbkit, status, wait_for
+from tests.e2e.harness import EXAMPLES, Process, all_active, free_ports, prbkit, status, wait_for
 
 BLOCK_TIME = 0.5
 SERVICES = ("data_provider", "lifecycle", "trader")
@@ -25,8 +25,9 @@ class Farm:
         self.workers = workers
         for name in SERVICES:
             shutil.copy(EXAMPLES / "three-processes" / f"{name}.toml", folder)
-        self._relay, self._para = free_port(), free_port()
-        addresses = {name: f"zmq+tcp://127.0.0.1:{free_port()}" for name in SERVICES}
+        ports = iter(range(first := free_ports(len(SERVICES) + 2 + workers), first + 100))
+        self._relay, self._para = next(ports), next(ports)
+        addresses = {name: f"zmq+tcp://127.0.0.1:{next(ports)}" for name in SERVICES}
         self.environ = {
             "PRBKIT_RELAY__ENDPOINTS": json.dumps([f"ws://127.0.0.1:{self._relay}"]),
             "PRBKIT_PARA__ENDPOINTS": json.dumps([f"ws://127.0.0.1:{self._para}"]),
@@ -37,7 +38,7 @@ class Farm:
             "devnet", folder, "devnet",
             "--workers", str(workers), "--block-time", str(BLOCK_TIME), "--set-period", "24",
             "--relay-port", str(self._relay), "--para-port", str(self._para),
-            "--worker-port", str(free_port()), "--data-dir", str(folder / "devnet"),
+            "--worker-port", str(next(ports)), "--data-dir", str(folder / "devnet"),
         )  # fmt: skip
         for name in SERVICES:
             others = [address for other, address in addresses.items() if other != name]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +19,22 @@ REPO = Path(__file__).resolve().parents[2]
 EXAMPLES = REPO / "examples"
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def free_ports(count: int) -> int:
+    """The first of `count` consecutive ports that nobody listens on.
+
+    They lie below the range that outgoing connections take theirs from, so that a process that is
+    killed finds its ports free when it comes back.
+    """
+    for _ in range(200):
+        first = random.randrange(12_000, 31_000)
+        with ExitStack() as stack:
+            try:
+                for port in range(first, first + count):
+                    stack.enter_context(socket.socket()).bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return first
+    raise AssertionError("no free ports were found")
 
 
 class Process:
@@ -44,10 +58,6 @@ class Process:
                 start_new_session=True,
             )
 
-    @property
-    def pid(self) -> int | None:
-        return None if self._process is None else self._process.pid
-
     def kill(self) -> None:
         """Kill -9 the process; its own children must notice by themselves."""
         if self._process is not None:
@@ -68,9 +78,8 @@ class Process:
 
     @property
     def pid(self) -> int:
-        """Its process id, also that of its group."""
-        assert self._process is not None
-        return self._process.pid
+        """Its process id, also that of its group; 0 where it does not run."""
+        return 0 if self._process is None else self._process.pid
 
     def wait(self, timeout: float) -> int:
         """Wait until it has ended by itself; its exit code."""

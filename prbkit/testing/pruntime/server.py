@@ -17,7 +17,7 @@ from aiohttp import web
 from google.protobuf.message import DecodeError, Message
 
 from prbkit import blobs
-from prbkit.errors import CodecError
+from prbkit.errors import CodecError, ConfigError
 from prbkit.testing.pruntime.config import Faults, PRuntimeConfig
 from prbkit.testing.pruntime.core import Core, Poisoned, Refused
 from prbkit.wire import PRPC
@@ -69,8 +69,14 @@ class Server:
         app.router.add_route("*", "/kick", self._kick)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.5)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self._port)
-        await site.start()
+        try:
+            await web.TCPSite(self._runner, self._host, self._port).start()
+        except OSError as error:
+            raise ConfigError(
+                f"the simulated worker cannot listen: {error.strerror}",
+                where=f"{self._host}:{self._port}",
+                hint="choose a free port (0 is any)",
+            ) from None
         self._port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
