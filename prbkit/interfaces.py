@@ -36,6 +36,7 @@ __all__ = [
     "JobRecord",
     "JobState",
     "Lifetime",
+    "OnceCall",
     "Peer",
     "PeerRole",
     "Pool",
@@ -538,7 +539,8 @@ class JobRecord:
     """A job and what has become of it.
 
     `error` is the first failure; `errors` has one entry (None: it succeeded) for each call that
-    the job made. `block` is where it was included.
+    the job made. `block` is where it was included. A finalized job with an `error` is included,
+    but what became of its calls cannot be told any more: only the chain's state says.
     """
 
     job: TradeJob
@@ -586,6 +588,18 @@ class TradeQueue(Lifetime, Protocol):
     async def counts(self) -> Mapping[JobState, int]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class OnceCall:
+    """A SCALE call that must succeed once at most, whichever jobs ask for it.
+
+    `once` names what it does, among all actions. While a job with a call of that name is under
+    way another one waits; after it has succeeded the call is not made again, and counts as done.
+    """
+
+    call: bytes
+    once: str
+
+
 class TradeAction(Protocol):
     """Makes the calls of a job: (metadata, pool, payload) → SCALE calls, in order.
 
@@ -594,7 +608,7 @@ class TradeAction(Protocol):
 
     def __call__(
         self, metadata: Any, pool: Pool, payload: Mapping[str, Any]
-    ) -> Sequence[bytes]: ...
+    ) -> Sequence[bytes | OnceCall]: ...
 
 
 # --- services ------------------------------------------------------------------------------------

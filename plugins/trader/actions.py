@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from prbkit.blobs import encode_origin
 from prbkit.errors import CodecError, TradeError
-from prbkit.interfaces import Pool, TradeAction
+from prbkit.interfaces import OnceCall, Pool, TradeAction
 from prbkit.scale import Metadata
 
 __all__ = ["ACTIONS"]
@@ -56,15 +57,15 @@ def stop_computing(metadata: Metadata, pool: Pool, payload: Mapping[str, Any]) -
     return [_call(metadata, "PhalaStakePoolv2", "stop_computing", pool.pid, _key(payload))]
 
 
-def sync_messages(metadata: Metadata, pool: Pool, payload: Mapping[str, Any]) -> Sequence[bytes]:
-    """``messages``: SCALE SignedMessages, one call each, in order."""
+def sync_messages(metadata: Metadata, pool: Pool, payload: Mapping[str, Any]) -> Sequence[OnceCall]:
+    """``messages``: SCALE SignedMessages, one call each, in order.
+
+    A message is known by its sender and sequence: the chain takes each once.
+    """
     messages = payload.get("messages")
     if not isinstance(messages, list) or not 0 < len(messages) <= MAX_MESSAGES:
         raise TradeError(f"the payload's `messages` are not a list of 1 to {MAX_MESSAGES}")
-    return [
-        _call(metadata, "PhalaMq", "sync_offchain_message", _Scale(_hex(message, "messages")))
-        for message in messages
-    ]
+    return [_message(metadata, _hex(message, "messages")) for message in messages]
 
 
 def update_worker_endpoint(
@@ -112,6 +113,14 @@ def _call(metadata: Metadata, pallet: str, name: str, *args: Any) -> bytes:
     except CodecError as error:
         raise TradeError(f"{pallet}.{name} cannot be made: {error.message}") from error
     return b"".join(parts)
+
+
+def _message(metadata: Metadata, signed: bytes) -> OnceCall:
+    call = _call(metadata, "PhalaMq", "sync_offchain_message", _Scale(signed))
+    _, _, args = metadata.decode_call(call)
+    (value,) = args.values()
+    sender = encode_origin(value["message"]["sender"])
+    return OnceCall(call, f"PhalaMq:0x{sender.hex()}:{value['sequence']}")
 
 
 def _hex(value: Any, name: str) -> bytes:

@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from prbkit.errors import CodecError, RpcError, StateDiscarded, VerificationError
@@ -14,7 +14,7 @@ from prbkit.interfaces import ChainSource, Head, JobError, RuntimeVersion, Signe
 from prbkit.scale import Metadata, signed_extrinsic, signing_payload
 
 from .lane import Intent
-from .outcome import EVENT_PALLETS, call_errors
+from .outcome import EVENT_PALLETS, Outcome, call_errors
 
 __all__ = ["Chain", "Runtime", "ScannedBlock", "extrinsic_hash"]
 
@@ -134,13 +134,11 @@ class Chain:
             self._scanned.popitem(last=False)
         return scanned
 
-    async def outcome(
-        self, intent: Intent, block: ScannedBlock, index: int
-    ) -> Sequence[JobError | None]:
+    async def outcome(self, intent: Intent, block: ScannedBlock, index: int) -> Outcome:
         """Tell what became of each call of an intent that a finalized block holds.
 
-        An outcome that nobody can tell any more is an error of every call, never a reason to
-        make it again.
+        An outcome that nobody can tell any more is neither a failure nor a reason to make the
+        calls again.
         """
         try:
             # Events are in the layout of the runtime that ran the block: its parent's.
@@ -149,11 +147,11 @@ class Chain:
             pallets = [pallet for pallet in EVENT_PALLETS if pallet in md.pallets]
             events = md.decode_events(data or b"\0", pallets)
             proxied = intent.real is not None
-            return call_errors(md, events, index, intent.calls, proxied=proxied)
+            return Outcome(tuple(call_errors(md, events, index, intent.calls, proxied=proxied)))
         except (CodecError, StateDiscarded) as error:
             log.error("cannot read the outcome of 0x%s: %s", intent.hash.hex(), error)
-            reason = f"included, but its outcome cannot be read: {error}"
-            return [JobError(message=reason)] * intent.calls
+            reason = f"included, but what became of its calls cannot be read: {error}"
+            return Outcome(unknown=JobError(message=reason))
 
     async def pool(self) -> frozenset[bytes]:
         """Hashes of what lies in the node's pool; empty where the node does not tell."""

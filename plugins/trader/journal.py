@@ -2,8 +2,9 @@
 
 An intent is on disk before a node sees it (SQLite, synchronous=FULL), so after any death the
 trader knows every extrinsic that may be somewhere, byte for byte. A job that an intent holds
-cannot be put into another: the database itself refuses it. Outcomes stay by job key, so that a
-job that is put again is answered and not done again. The file is locked: one trader a journal.
+cannot be put into another, nor can a call whose name (`OnceCall`) one holds or that has been
+made: the database itself refuses it. Outcomes stay by job key, so that a job that is put again is
+answered and not done again. The file is locked: one trader a journal.
 """
 
 from __future__ import annotations
@@ -51,6 +52,13 @@ CREATE INDEX IF NOT EXISTS jobs_intent ON jobs (intent) WHERE intent IS NOT NULL
 CREATE INDEX IF NOT EXISTS jobs_free ON jobs (position) WHERE intent IS NULL AND state IS NULL;
 CREATE INDEX IF NOT EXISTS jobs_unreported ON jobs (key) WHERE state IS NOT NULL AND reported = 0;
 CREATE INDEX IF NOT EXISTS jobs_position ON jobs (position);
+CREATE TABLE IF NOT EXISTS once (
+    name TEXT PRIMARY KEY,
+    key TEXT NOT NULL,
+    intent BLOB
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS once_intent ON once (intent) WHERE intent IS NOT NULL;
+CREATE INDEX IF NOT EXISTS once_key ON once (key);
 CREATE TABLE IF NOT EXISTS counts (state TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID
 """
 
@@ -157,11 +165,12 @@ class Journal:
     async def begin(self, intent: Intent, genesis_hash: bytes) -> None:
         """Write an intent, before anyone sees it.
 
-        :raises StoreError: one of its jobs has ended, or stands in another open intent.
+        :raises StoreError: one of its jobs has ended, or stands in another open intent, or one
+            of its calls has been made, or stands there.
         """
 
         def write(db: sqlite3.Connection) -> None:
-            items = [[item.job.key, item.calls] for item in intent.items]
+            items = [[item.job.key, item.calls, item.once] for item in intent.items]
             db.execute(
                 "INSERT INTO intents VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (
@@ -186,14 +195,30 @@ class Journal:
                     raise StoreError(
                         f"job {item.job.key} is signed for already", where=str(self._path)
                     )
+                for name in filter(None, item.once):
+                    done = db.execute(
+                        "INSERT INTO once VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING",
+                        (name, item.job.key, intent.hash),
+                    )
+                    if done.rowcount != 1:
+                        raise StoreError(
+                            f"the call {name} is signed already", where=str(self._path)
+                        )
 
         await self._db.write(write)
 
-    async def finish(self, intent: Intent, records: Sequence[JobRecord]) -> None:
-        """End an intent that a finalized block holds, with the outcome of each of its jobs."""
+    async def finish(
+        self, intent: Intent, records: Sequence[JobRecord], made: Iterable[str] = ()
+    ) -> None:
+        """End an intent that a finalized block holds, with the outcome of each of its jobs.
+
+        :param made: names of its calls that have succeeded: they are not made again.
+        """
 
         def write(db: sqlite3.Connection) -> None:
             self._end(db, records)
+            db.executemany("UPDATE once SET intent = NULL WHERE name = ?", [(n,) for n in made])
+            db.execute("DELETE FROM once WHERE intent = ?", (intent.hash,))
             db.execute("DELETE FROM intents WHERE hash = ?", (intent.hash,))
 
         await self._db.write(write)
@@ -204,11 +229,30 @@ class Journal:
         def write(db: sqlite3.Connection) -> None:
             db.execute("UPDATE jobs SET intent = NULL WHERE intent = ?", (intent.hash,))
             self._end(db, ended)
+            db.execute("DELETE FROM once WHERE intent = ?", (intent.hash,))
             db.execute("DELETE FROM intents WHERE hash = ?", (intent.hash,))
 
         await self._db.write(write)
 
-    async def fail(self, records: Sequence[JobRecord]) -> None:
+    async def made(self, names: Iterable[str]) -> Mapping[str, JobRecord]:
+        """Of calls with these names those that have succeeded, with the record of their job."""
+        wanted = tuple(names)
+
+        def read(db: sqlite3.Connection) -> Mapping[str, JobRecord]:
+            found = {}
+            for name in wanted:
+                row = db.execute(
+                    "SELECT record FROM once JOIN jobs USING (key) "
+                    "WHERE name = ? AND once.intent IS NULL",
+                    (name,),
+                ).fetchone()
+                if row is not None:
+                    found[name] = load_record(row[0])
+            return found
+
+        return await self._db.read(read) if wanted else {}
+
+    async def end(self, records: Sequence[JobRecord]) -> None:
         """Write the end of jobs for which nothing is signed."""
         await self._db.write(lambda db: self._end(db, records))
 
@@ -250,11 +294,12 @@ class Journal:
                 hint="point the trader at the chain it served, or give it a new data folder",
             )
         made = []
-        for key, calls in orjson.loads(items):
+        for key, calls, *once in orjson.loads(items):
             job, order, attempt = db.execute(
                 "SELECT job, position, attempt FROM jobs WHERE key = ?", (key,)
             ).fetchone()
-            made.append(Item(load_job(job), calls, order, attempt))
+            names = tuple(once[0]) if once else ()
+            made.append(Item(load_job(job), calls, order, attempt, names))
         return Intent(
             account=account,
             nonce=nonce,

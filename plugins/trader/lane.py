@@ -44,7 +44,9 @@ class Entry:
     """A job that waits to be signed.
 
     `order` numbers jobs as they came and stays the same when they are signed again; `since` is
-    when it was added (clock of the caller); `solo` keeps it out of batches with others.
+    when it was added (clock of the caller); `solo` keeps it out of batches with others. One that
+    is `held` waits, and those of its `real` behind it, until it is taken out. `once` has the
+    `OnceCall` names of its calls.
     """
 
     job: TradeJob
@@ -54,7 +56,13 @@ class Entry:
     since: float
     attempt: int = 1
     solo: bool = False
+    held: bool = False
     spec_version: int = 0
+    once: tuple[str | None, ...] = ()
+
+    @property
+    def item(self) -> Item:
+        return Item(self.job, len(self.calls), self.order, self.attempt, self.once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +75,13 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A job's share of an intent: how many of its calls are this job's."""
+    """A job's share of an intent: how many of its calls are this job's, and their names."""
 
     job: TradeJob
     calls: int
     order: int
     attempt: int
+    once: tuple[str | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,7 @@ class Lane:
     account: bytes
     limits: Limits
     _pending: list[Entry] = field(default_factory=list)
+    _expected: set[int] = field(default_factory=set)
     _open: dict[bytes, _Open] = field(default_factory=dict)
     _signing: int = 0
     _shrunk: int = 0
@@ -118,11 +128,29 @@ class Lane:
 
     def add(self, entry: Entry) -> None:
         """Let a job wait for its batch, in its place."""
+        self._expected.discard(entry.order)
         bisect.insort(self._pending, entry, key=lambda each: each.order)
+
+    def release(self, order: int) -> bool:
+        """Take out a job that is held, to be added again; False where it is not there."""
+        left = [entry for entry in self._pending if entry.order != order or not entry.held]
+        if len(left) == len(self._pending):
+            return False
+        self._pending = left
+        self.expect(order)
+        return True
+
+    def expect(self, order: int) -> None:
+        """Make no batch until this job is added again, or forgotten: it must not be overtaken."""
+        self._expected.add(order)
+
+    def forget(self, order: int) -> None:
+        """Wait no longer for a job to be added again."""
+        self._expected.discard(order)
 
     def next_batch(self, now: float) -> Batch | None:
         """Take out the next batch that is due; the caller signs it, or puts it back."""
-        if len(self._open) + self._signing >= self.limits.max_in_flight:
+        if self._full():
             return None
         for entries, full in self._batches():
             if full or now >= entries[0].since + self.limits.batch_age:
@@ -216,7 +244,10 @@ class Lane:
         return sorted(found, key=lambda pair: pair[1])
 
     def expired(self) -> Sequence[Intent]:
-        """Take out the intents that no block can hold any more, lowest nonce first."""
+        """Take out the intents that no block can hold any more, lowest nonce first.
+
+        Their jobs are expected to be added again.
+        """
         gone = [
             each.intent
             for each in self._open.values()
@@ -224,6 +255,7 @@ class Lane:
         ]
         for intent in gone:
             del self._open[intent.hash]
+            self._expected.update(item.order for item in intent.items)
         return sorted(gone, key=lambda intent: intent.nonce)
 
     def close(self, intent: Intent) -> None:
@@ -247,10 +279,14 @@ class Lane:
     def wake_at(self) -> float | None:
         """When `next_batch` or `to_submit` will have something, unless something happens first."""
         times = [each.submit_at for each in self._open.values() if not each.found]
-        if len(self._open) + self._signing < self.limits.max_in_flight:
+        if not self._full():
             for entries, full in self._batches():
                 times.append(0.0 if full else entries[0].since + self.limits.batch_age)
         return min(times, default=None)
+
+    def _full(self) -> bool:
+        in_flight = len(self._open) + self._signing
+        return bool(self._expected) or in_flight >= self.limits.max_in_flight
 
     def _limit(self) -> int:
         return self._shrunk or self.limits.batch_calls
@@ -261,6 +297,9 @@ class Lane:
         closed: set[bytes | None] = set()
         for entry in self._pending:
             if entry.real in closed:
+                continue
+            if entry.held:
+                closed.add(entry.real)
                 continue
             group = groups.setdefault(entry.real, [])
             calls = sum(len(each.calls) for each in group)

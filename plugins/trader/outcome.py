@@ -9,16 +9,26 @@ events, then `Utility.ItemCompleted` or `ItemFailed`; then `BatchCompleted` or
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from prbkit.errors import CodecError
 from prbkit.interfaces import JobError
 from prbkit.scale import Event, Metadata
 
-__all__ = ["EVENT_PALLETS", "call_errors", "dispatch_error", "holds_batch"]
+__all__ = ["EVENT_PALLETS", "Outcome", "call_errors", "dispatch_error", "holds_batch"]
 
 EVENT_PALLETS = ("System", "Utility", "Proxy")
 """Pallets whose events tell the outcome, as far as a runtime has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of an extrinsic's calls: one error or None each, or why nobody can tell."""
+
+    errors: tuple[JobError | None, ...] = ()
+    unknown: JobError | None = None
+
 
 _BATCHES = frozenset({"batch", "batch_all", "force_batch"})
 

@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -23,6 +23,7 @@ from prbkit.errors import (
     RpcError,
     SignerError,
     SourceError,
+    StoreError,
     TradeError,
     VerificationError,
 )
@@ -33,6 +34,7 @@ from prbkit.interfaces import (
     JobError,
     JobRecord,
     JobState,
+    OnceCall,
     Pool,
     ServiceContext,
     Signer,
@@ -44,8 +46,8 @@ from prbkit.scale import Metadata
 from .chain import Chain, Runtime, extrinsic_hash
 from .config import TraderSettings
 from .journal import Freed, Journal
-from .lane import Batch, Entry, Intent, Item, Lane, Limits
-from .outcome import holds_batch
+from .lane import Batch, Entry, Intent, Lane, Limits
+from .outcome import Outcome, holds_batch
 
 __all__ = ["Trader"]
 
@@ -89,6 +91,14 @@ class _Run:
         self._outbox_filled = asyncio.Event()
         self._counts: dict[JobState, int] = {}
         self._freed: list[Freed] = []
+        self._expecting: dict[str, Lane] = {}
+        """Key of a freed job → the lane that makes no batch until it is admitted."""
+        self._claims: dict[str, str] = {}
+        """Name of a call (`OnceCall`) → key of the job under way that has it."""
+        self._names: dict[str, Sequence[str]] = {}
+        """The same by job."""
+        self._waiting: dict[str, list[tuple[Lane, Freed]]] = {}
+        """Key of a job → those that wait for its end, since they share a call with it."""
         self._chain: Chain
         self._journal: Journal
         self._queue: TradeQueue
@@ -131,6 +141,7 @@ class _Run:
             self._lane(intent.account).restore(intent, time.monotonic())
             for item in intent.items:
                 self._live[item.job.key] = JobState.BATCHED
+                self._claim(item.job, item.once)
         for free in left.freed:
             self._live[free.job.key] = JobState.QUEUED
         self._freed += left.freed
@@ -163,11 +174,19 @@ class _Run:
                 continue
             if jobs:
                 await self._receive(jobs)
+            await self._admit_freed()
 
     async def _receive(self, jobs: Sequence[TradeJob]) -> None:
         """Sort jobs of the queue: those that have ended are answered, new ones admitted."""
         # From here on they are the journal's: nothing may come between taking and this.
-        ended, new = await self._journal.accept(jobs)
+        while True:
+            try:
+                ended, new = await self._journal.accept(jobs)
+                break
+            except StoreError as error:
+                # The queue does not give them twice.
+                log.error("cannot write %d jobs to the journal: %s", len(jobs), error)
+                await asyncio.sleep(PAUSE)
         for record in ended.values():
             self._tell(record)
         for each in new:
@@ -184,30 +203,73 @@ class _Run:
             return
         runtime, pools, _ = await self._persist(self._facts)
         for each in jobs:
-            job = each.job
-            try:
-                pool = pools.get(job.pid)
-                if pool is None:
-                    raise TradeError(f"there is no pool with pid {job.pid}")
-                signer = await self._signer(pool)
-                calls, solo = self._calls(runtime.metadata, pool, job)
-            except PrbError as error:
-                await self._fail([job], str(error))
-                continue
-            owner = pool.owner if pool.owner != signer.account else None
-            entry = Entry(
-                job=job,
-                calls=calls,
-                real=owner,
-                order=each.order,
-                since=time.monotonic(),
-                attempt=each.attempt,
-                solo=solo,
-                spec_version=runtime.version.spec_version,
-            )
-            self._lane(signer.account).add(entry)
-            self._wake(signer.account)
+            await self._admit_one(each, runtime, pools)
+            if (lane := self._expecting.pop(each.job.key, None)) is not None:
+                lane.forget(each.order)
+                self._wake(lane.account)
             await asyncio.sleep(0)  # many jobs take long to check
+
+    async def _admit_one(self, each: Freed, runtime: Runtime, pools: Mapping[int, Pool]) -> None:
+        job = each.job
+        try:
+            pool = serving(pools, job)
+            signer = await self._signer(pool)
+            made = self._calls(runtime.metadata, pool, job)
+        except PrbError as error:
+            await self._fail([job], str(error))
+            return
+        lane = self._lane(signer.account)
+        held = self._claim(job, made.once)
+        if held:
+            for key in held:
+                self._waiting.setdefault(key, []).append((lane, each))
+        elif not (made := await self._without_done(job, made)).calls:
+            return
+        entry = Entry(
+            job=job,
+            calls=made.calls,
+            real=owner(pool, signer.account),
+            order=each.order,
+            since=time.monotonic(),
+            attempt=each.attempt,
+            solo=made.solo,
+            held=bool(held),
+            spec_version=runtime.version.spec_version,
+            once=made.once,
+        )
+        lane.add(entry)
+        self._wake(signer.account)
+
+    def _again(self, lane: Lane, each: Freed) -> None:
+        """Have a job admitted again; its lane waits for it."""
+        lane.expect(each.order)
+        self._expecting[each.job.key] = lane
+        self._freed.append(each)
+
+    def _claim(self, job: TradeJob, once: Sequence[str | None]) -> frozenset[str]:
+        """Claim the names of a job's calls; the keys of the jobs under way that have some."""
+        names = [name for name in once if name is not None]
+        held = frozenset(self._claims.setdefault(name, job.key) for name in names)
+        self._names[job.key] = [name for name in names if self._claims[name] == job.key]
+        return held - {job.key}
+
+    async def _without_done(self, job: TradeJob, made: Made) -> Made:
+        """Leave out the calls that other jobs have made; without any left the job is done."""
+        done = await self._journal.made(filter(None, made.once))
+        if not done:
+            return made
+        left = [pair for pair in zip(made.calls, made.once, strict=True) if pair[1] not in done]
+        if not left:
+            former = list(done.values())[-1]
+            record = self._record(
+                job,
+                JobState.FINALIZED,
+                extrinsic_hash=former.extrinsic_hash,
+                block=former.block,
+            )
+            await self._journal.end([record])
+            self._end(record)
+        return Made(tuple(c for c, _ in left), tuple(n for _, n in left), made.solo)
 
     async def _facts(self) -> tuple[Runtime, Mapping[int, Pool], Head]:
         """The best finalized block, the runtime there, and the pools by pid."""
@@ -226,17 +288,23 @@ class _Run:
         self._signers[signer.account] = signer
         return signer
 
-    def _calls(self, md: Metadata, pool: Pool, job: TradeJob) -> tuple[tuple[bytes, ...], bool]:
-        """A job's calls, each proven to be one of the runtime's; and whether it must go alone."""
+    def _calls(self, md: Metadata, pool: Pool, job: TradeJob) -> Made:
+        """A job's calls, each proven to be one of the runtime's."""
         action = self._context.trade_actions().get(job.action)
         if action is None:
             raise TradeError(f"no plugin brings the trade action {job.action!r}")
         try:
-            calls = tuple(action(md, pool, job.payload))
-            if not calls:
+            pairs = [
+                (each.call, each.once) if isinstance(each, OnceCall) else (each, None)
+                for each in action(md, pool, job.payload)
+            ]
+            if not pairs:
                 raise TradeError(f"the action {job.action} makes no call of its payload")
-            batches = [holds_batch(md, call) for call in calls]
-            return calls, True in batches
+            names = [name for _, name in pairs if name is not None]
+            if len(set(names)) < len(names):
+                raise TradeError("the payload asks for the same call twice")
+            batches = [holds_batch(md, call) for call, _ in pairs]
+            return Made(tuple(c for c, _ in pairs), tuple(n for _, n in pairs), True in batches)
         except CodecError as error:
             raise TradeError(f"not a call of this chain: {error.message}") from error
         except PrbError:
@@ -248,7 +316,7 @@ class _Run:
         """End jobs for which nothing is signed."""
         error = JobError(message=message)
         records = [self._record(job, JobState.FAILED, error=error) for job in jobs]
-        await self._journal.fail(records)
+        await self._journal.end(records)
         for record in records:
             self._end(record)
 
@@ -274,7 +342,7 @@ class _Run:
         signer = self._signers[lane.account]
         try:
             runtime, pools, born = await self._facts()
-            batch = await self._remade(batch, runtime, pools)
+            batch = await self._remade(lane, batch, runtime, pools)
             if not batch.entries:
                 lane.drop(batch)
                 return
@@ -307,7 +375,7 @@ class _Run:
             birth=born.number,
             death=born.number + self._settings.era_period,
             real=batch.real,
-            items=tuple(Item(e.job, len(e.calls), e.order, e.attempt) for e in batch.entries),
+            items=tuple(entry.item for entry in batch.entries),
         )
         await self._journal.begin(intent, await self._chain.genesis_hash())
         lane.signed(intent, time.monotonic())
@@ -315,23 +383,29 @@ class _Run:
         self._tell_all(intent, JobState.BATCHED)
         await self._submit(lane, intent)
 
-    async def _remade(self, batch: Batch, runtime: Runtime, pools: Mapping[int, Pool]) -> Batch:
-        """Make the calls again where the runtime has changed since; bad ones end by themselves."""
+    async def _remade(
+        self, lane: Lane, batch: Batch, runtime: Runtime, pools: Mapping[int, Pool]
+    ) -> Batch:
+        """Leave out the jobs of pools that have changed; make calls again for a new runtime."""
         entries = []
         for entry in batch.entries:
-            if entry.spec_version == runtime.version.spec_version:
-                entries.append(entry)
-                continue
+            job, version = entry.job, runtime.version.spec_version
             try:
-                pool = pools.get(entry.job.pid)
-                if pool is None:
-                    raise TradeError(f"there is no pool with pid {entry.job.pid}")
-                calls, _ = self._calls(runtime.metadata, pool, entry.job)
+                pool = serving(pools, job)
+                if pool.operator not in (None, lane.account) or batch.real != owner(
+                    pool, lane.account
+                ):
+                    self._again(lane, Freed(job, entry.order, entry.attempt))
+                    continue
+                if entry.spec_version != version:
+                    made = await self._without_done(job, self._calls(runtime.metadata, pool, job))
+                    if not made.calls:
+                        continue
+                    entry = replace(entry, calls=made.calls, once=made.once, spec_version=version)
             except PrbError as error:
-                await self._fail([entry.job], str(error))
+                await self._fail([job], str(error))
                 continue
-            spec_version = runtime.version.spec_version
-            entries.append(replace(entry, calls=calls, spec_version=spec_version))
+            entries.append(entry)
         return Batch(tuple(entries), batch.real)
 
     async def _submit(self, lane: Lane, intent: Intent) -> None:
@@ -374,21 +448,21 @@ class _Run:
                 break
             for lane in tuple(self._lanes.values()):
                 for intent, index in lane.block(number, block.extrinsics):
-                    errors = await self._chain.outcome(intent, block, index)
-                    await self._finish(lane, intent, Head(number, block.hash), errors)
+                    outcome = await self._chain.outcome(intent, block, index)
+                    await self._finish(lane, intent, Head(number, block.hash), outcome)
                 for intent in lane.expired():
-                    await self._free(intent)
+                    await self._free(lane, intent)
 
     def _next_block(self) -> int | None:
         numbers = (lane.next_block() for lane in self._lanes.values())
         return min((number for number in numbers if number is not None), default=None)
 
-    async def _finish(
-        self, lane: Lane, intent: Intent, block: Head, errors: Sequence[JobError | None]
-    ) -> None:
-        records, start = [], 0
+    async def _finish(self, lane: Lane, intent: Intent, block: Head, outcome: Outcome) -> None:
+        records: list[JobRecord] = []
+        made: list[str] = []
+        start = 0
         for item in intent.items:
-            share = tuple(errors[start : start + item.calls])
+            share = outcome.errors[start : start + item.calls]
             start += item.calls
             first = next((error for error in share if error is not None), None)
             records.append(
@@ -397,17 +471,18 @@ class _Run:
                     JobState.FINALIZED if first is None else JobState.FAILED,
                     extrinsic_hash=intent.hash,
                     block=block,
-                    error=first,
+                    error=first or outcome.unknown,
                     errors=share,
                 )
             )
-        await self._journal.finish(intent, records)
+            made += [n for n, error in zip(item.once, share, strict=False) if n and error is None]
+        await self._journal.finish(intent, records, made)
         lane.close(intent)
         for record in records:
             self._end(record)
         self._wake(lane.account)
 
-    async def _free(self, intent: Intent) -> None:
+    async def _free(self, lane: Lane, intent: Intent) -> None:
         """Free the jobs of an intent whose era has passed; those tried too often end."""
         log.warning("0x%s was not included in its era", intent.hash.hex())
         again = [item for item in intent.items if item.attempt < self._settings.attempts]
@@ -420,10 +495,12 @@ class _Run:
         await self._journal.free(intent, ended)
         for record in ended:
             self._end(record)
+        for item in intent.items:
+            lane.forget(item.order)
         for item in again:
             self._live[item.job.key] = JobState.QUEUED
             self._tell(self._record(item.job, JobState.QUEUED))
-        self._freed += [Freed(item.job, item.order, item.attempt + 1) for item in again]
+            self._again(lane, Freed(item.job, item.order, item.attempt + 1))
         self._wake(intent.account)
 
     # --- results out -----------------------------------------------------------------------------
@@ -462,7 +539,14 @@ class _Run:
             self._tell(self._record(item.job, state, extrinsic_hash=intent.hash, error=error))
 
     def _end(self, record: JobRecord) -> None:
-        self._live.pop(record.job.key, None)
+        key = record.job.key
+        self._live.pop(key, None)
+        for name in self._names.pop(key, ()):
+            del self._claims[name]
+        for lane, waiting in self._waiting.pop(key, ()):
+            # It may wait for others too: one look decides anew.
+            if lane.release(waiting.order):
+                self._again(lane, waiting)
         self._counts[record.state] = self._counts.get(record.state, 0) + 1
         self._tell(record)
 
@@ -488,6 +572,32 @@ class _Run:
             except (SourceError, VerificationError) as error:
                 log.warning("the chain does not answer: %s", error)
                 await asyncio.sleep(PAUSE)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """The calls of a job, their names (`OnceCall`), and whether they must go alone."""
+
+    calls: tuple[bytes, ...]
+    once: tuple[str | None, ...]
+    solo: bool
+
+
+def serving(pools: Mapping[int, Pool], job: TradeJob) -> Pool:
+    """Give a job's pool; raises `TradeError` where there is none that trades."""
+    pool = pools.get(job.pid)
+    if pool is None:
+        raise TradeError(f"there is no pool with pid {job.pid}")
+    if not pool.enabled:
+        raise TradeError(f"the pool {job.pid} is not enabled")
+    if pool.sync_only:
+        raise TradeError(f"the pool {job.pid} is to sync only")
+    return pool
+
+
+def owner(pool: Pool, account: bytes) -> bytes | None:
+    """Tell whom an account acts for; None where for itself."""
+    return pool.owner if pool.owner != account else None
 
 
 ALREADY_IMPORTED = 1013

@@ -15,7 +15,7 @@ from typing import Any
 
 import sr25519
 
-from prbkit.errors import SourceDisconnected, TransactionRejected
+from prbkit.errors import SourceDisconnected, StateDiscarded, TransactionRejected
 from prbkit.interfaces import Block, ChainInfo, Head, RuntimeVersion
 from prbkit.scale import Extrinsic, Metadata, decode_extrinsic, signing_payload
 
@@ -45,7 +45,11 @@ class FakeChain:
         self.nonces: dict[bytes, int] = {}
         self.ledger: list[tuple[bytes, bytes]] = []
         """(signer, remark) of each System.remark that was executed."""
+        self.sequence = 0
+        self.messages: list[tuple[int, bool]] = []
+        """(sequence, whether it was the next) of each message that was executed."""
         self.submissions = 0
+        self.discards = False
         self.refuse: str | None = None
         self._moved = asyncio.Condition()
 
@@ -126,6 +130,16 @@ class FakeChain:
             if (pallet, name) == ("System", "remark"):
                 self.ledger.append((account, args["remark"]))
                 events.append({"Utility": "ItemCompleted"})
+            elif name == "sync_offchain_message":
+                sequence = args["signed_message"]["sequence"]
+                if good := sequence == self.sequence:
+                    self.sequence += 1
+                self.messages.append((sequence, good))
+                failed = failed or not good
+                index = self.md.pallet("PhalaMq").index
+                error = {"Module": {"index": index, "error": b"\x01\0\0\0"}}
+                item = "ItemCompleted" if good else {"ItemFailed": {"error": error}}
+                events.append({"Utility": item})
             else:
                 failed = True
                 index = self.md.pallet("Balances").index
@@ -180,6 +194,8 @@ class FakeChain:
 
     async def storage(self, key: bytes, at: bytes | None = None) -> bytes | None:
         await self._network()
+        if self.discards:
+            raise StateDiscarded("the node has pruned it", where=self.url)
         assert key == self.md.storage_key("System", "Events")
         (number,) = [n for n, each in enumerate(self.blocks) if each[0] == at]
         return self.events[number]

@@ -91,7 +91,7 @@ async def test_a_freed_job_is_signed_again_or_ends(tmp_path: Path) -> None:
         await journal.begin(intent(2, "a", attempt=2), GENESIS)
         await journal.free(intent(2, "a", attempt=2), [])
         assert [each.attempt for each in (await journal.load(GENESIS)).freed] == [3]
-        await journal.fail([final("a", JobState.FAILED)])
+        await journal.end([final("a", JobState.FAILED)])
         assert await journal.counts() == {JobState.EXPIRED: 1, JobState.FAILED: 1}
 
 

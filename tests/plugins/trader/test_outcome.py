@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from prbkit.errors import CodecError, TradeError
-from prbkit.interfaces import Pool
+from prbkit.interfaces import OnceCall, Pool
 from prbkit.scale import Event, Metadata
 from prbkit_plugins.trader.actions import ACTIONS
 from prbkit_plugins.trader.chain import extrinsic_hash
@@ -164,8 +164,9 @@ def test_messages_of_workers_go_into_calls_as_they_are(md: Metadata, data_dir: P
     calls = ACTIONS["BATCH_SYNC_MQ_MESSAGE"](md, POOL, {"messages": raw})
     assert len(calls) == len(raw)
     for call, message in zip(calls, raw, strict=True):
-        assert md.decode_call(call)[:2] == ("PhalaMq", "sync_offchain_message")
-        assert call[2:] == bytes.fromhex(message[2:])
+        assert isinstance(call, OnceCall)
+        assert md.decode_call(call.call)[:2] == ("PhalaMq", "sync_offchain_message")
+        assert call.call[2:] == bytes.fromhex(message[2:])
     with pytest.raises(TradeError, match="bytes too many"):
         ACTIONS["BATCH_SYNC_MQ_MESSAGE"](md, POOL, {"messages": [raw[0] + "00"]})
 

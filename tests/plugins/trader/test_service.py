@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 
-from prbkit.errors import ConfigError
+from prbkit.blobs import encode_signed_message
+from prbkit.errors import ConfigError, StoreError
 from prbkit.events import JobChanged
 from prbkit.interfaces import JobRecord, JobState, Pool, TradeJob
 from prbkit.scale import Metadata
 from prbkit_plugins.keyring.uri import open_uri
 from prbkit_plugins.sqlite_queue.queue import SqliteQueue
+from prbkit_plugins.trader.journal import Journal
 from prbkit_plugins.trader.service import Trader
 
 from .context import FixedInventory, TestContext
@@ -27,6 +29,8 @@ POOLS = {
     1: (Pool("p1", 1, "one", operator=ALICE), "//Alice"),
     2: (Pool("p2", 2, "two", operator=open_uri("//Bob").account), "//Bob"),
     3: (Pool("p3", 3, "no operator"), ""),
+    4: (Pool("p4", 4, "off", enabled=False, operator=ALICE), "//Alice"),
+    5: (Pool("p5", 5, "sync", sync_only=True, operator=ALICE), "//Alice"),
 }
 FAST = {"batch_age": 0.0, "resubmit_after": 0.02, "era_period": 8, "attempts": 1000}
 
@@ -145,6 +149,130 @@ async def test_a_job_taken_by_a_trader_that_died_needs_no_queue(
     async with SqliteQueue(tmp_path / "empty.db") as queue:
         at = context(chain, queue, tmp_path)
         async with trading(at) as running:
+            await until(chain, running, lambda: ended(queue, ["a"]))
+    assert chain.ledger == [(ALICE, b"a")]
+
+
+def messages(name: str, first: int, last: int) -> TradeJob:
+    """A job as a lifecycle manager makes it of a worker's messages."""
+    sender = {"Worker": b"\x77" * 32}
+    signed = [
+        encode_signed_message(
+            {
+                "message": {"sender": sender, "destination": b"x", "payload": b"y"},
+                "sequence": sequence,
+                "signature": b"s" * 64,
+            }
+        )
+        for sequence in range(first, last + 1)
+    ]
+    payload = {"messages": [f"0x{each.hex()}" for each in signed]}
+    return TradeJob(name, 1, "BATCH_SYNC_MQ_MESSAGE", payload, time.time())
+
+
+@pytest.mark.parametrize("survives", [False, True])
+@pytest.mark.parametrize("signed", [False, True])
+async def test_messages_that_another_job_has_are_not_made_again(
+    md: Metadata, tmp_path: Path, survives: bool, signed: bool
+) -> None:
+    """Queue and lifecycle manager have lost everything, and cut the same messages otherwise."""
+    chain = FakeChain(md)
+    age = 0.0 if signed else 0.3
+    later = [messages("same", 0, 3), messages("wider", 2, 5), messages("within", 1, 2)]
+    later += [messages("next", 6, 7)]
+    keys = [job.key for job in later]
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(messages("former", 0, 3))
+        at = context(chain, queue, tmp_path, batch_age=age)
+        async with trading(at) as running, asyncio.timeout(30):
+            while not (chain.pool if signed else at.status().get("pending")):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+            if survives:
+                for job in later:
+                    await queue.put(job)
+                await until(chain, running, lambda: ended(queue, keys))
+    async with SqliteQueue(tmp_path / "empty.db") as queue:
+        async with trading(context(chain, queue, tmp_path, batch_age=age)) as running:
+            for job in later:
+                await queue.put(job)
+            await until(chain, running, lambda: ended(queue, keys))
+        found = await ended(queue, keys)
+        assert found
+        assert {record.state for record in found.values()} == {JobState.FINALIZED}
+        assert all(record.block and record.extrinsic_hash for record in found.values())
+        assert found["wider"].errors == (None, None)
+        # Long after, and once more from the start: nothing is made.
+        async with trading(context(chain, queue, tmp_path)) as running:
+            await queue.put(messages("again", 0, 7))
+            await until(chain, running, lambda: ended(queue, ["again"]))
+    assert chain.messages == [(sequence, True) for sequence in range(8)]
+
+
+async def test_messages_that_failed_may_be_tried_by_another_job(
+    md: Metadata, tmp_path: Path
+) -> None:
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        async with trading(context(chain, queue, tmp_path)) as running:
+            for job in (messages("early", 1, 1), messages("first", 0, 0), messages("again", 1, 1)):
+                await queue.put(job)
+                await until(chain, running, lambda key=job.key: ended(queue, [key]))
+        found = await ended(queue, ["early", "first", "again"])
+        assert found
+        assert found["early"].state is JobState.FAILED
+        assert found["again"].state is JobState.FINALIZED
+    assert chain.messages == [(1, False), (0, True), (1, True)]
+
+
+async def test_jobs_of_pools_that_do_not_trade_end(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(remark(md, "off", pid=4))
+        await queue.put(remark(md, "sync", pid=5))
+        async with trading(context(chain, queue, tmp_path)) as running:
+            await until(chain, running, lambda: ended(queue, ["off", "sync"]))
+        found = await ended(queue, ["off", "sync"])
+        assert found
+        texts = [found[key].error for key in ("off", "sync")]
+        assert [error and error.message.partition("is ")[2] for error in texts] == [
+            "not enabled",
+            "to sync only",
+        ]
+    assert not chain.ledger
+
+
+async def test_a_lost_outcome_is_no_failure(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    chain.discards = True
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(remark(md, "a"))
+        async with trading(context(chain, queue, tmp_path)) as running:
+            await until(chain, running, lambda: ended(queue, ["a"]))
+        found = await ended(queue, ["a"])
+        assert found
+        assert found["a"].state is JobState.FINALIZED
+        assert found["a"].block is not None
+        assert found["a"].errors == ()
+        error = found["a"].error
+        assert error is not None
+        assert "cannot be read" in error.message
+
+
+async def test_jobs_taken_are_kept_while_the_journal_cannot_be_written(
+    md: Metadata, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chain = FakeChain(md)
+    accept, fails = Journal.accept, iter([True, True, False])
+
+    async def failing(self: Journal, jobs: Any) -> Any:
+        if next(fails, False):
+            raise StoreError("database or disk is full")
+        return await accept(self, jobs)
+
+    monkeypatch.setattr(Journal, "accept", failing)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(remark(md, "a"))
+        async with trading(context(chain, queue, tmp_path)) as running:
             await until(chain, running, lambda: ended(queue, ["a"]))
     assert chain.ledger == [(ALICE, b"a")]
 
