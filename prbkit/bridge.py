@@ -18,17 +18,16 @@ from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Self
 
 from prbkit import child
-from prbkit.context import Context
-from prbkit.errors import ConfigError, IdentityError, PrbError
+from prbkit.context import Context, load_identity
+from prbkit.errors import ConfigError, PrbError
 from prbkit.events import Event, ServiceFailed
-from prbkit.identity import Identity
 from prbkit.plugins import Plugins
 
 if TYPE_CHECKING:
     from prbkit.interfaces import Service, ServiceContext
     from prbkit.settings import Settings
 
-__all__ = ["Bridge", "load_identity"]
+__all__ = ["Bridge"]
 
 BACKOFF_FIRST, BACKOFF_MOST = 1.0, 60.0
 """Seconds before a failed service is started again: doubled each time, from and up to."""
@@ -154,37 +153,6 @@ class Bridge:
                     log.warning("cannot reach the boot node %s yet: %s", address, error)
                     told = True
             await asyncio.sleep(DIAL_EVERY)
-
-
-def load_identity(settings: Settings) -> Identity:
-    """The identity of the settings' data folder, made on the first start.
-
-    Raises `IdentityError` where the folder had one (its peer id is noted beside the data) and the
-    key file is gone: a fresh key could not open the secrets that are sealed there. Raises
-    `ConfigError` where the folder cannot be written.
-    """
-    file = settings.data_path(settings.identity)
-    note = settings.data_path("peer_id")
-    if not file.exists() and note.exists():
-        raise IdentityError(
-            f"the key of peer {note.read_text().strip()} is gone, and secrets may be sealed by it",
-            where=str(file),
-            hint="put it back with `prbkit identity restore BACKUP`, or delete "
-            f"{note} to start with a new one",
-        )
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        identity = Identity.load_or_create(file)
-        note.write_text(identity.peer_id + "\n")
-    except OSError as error:
-        raise ConfigError(
-            f"the data folder cannot be used: {error.strerror}",
-            where=str(error.filename or settings.data_dir),
-            hint="set data_dir to a folder that this user may write",
-        ) from None
-    if settings.sealing_key is None:
-        return identity
-    return identity.sealing_as(Identity.load_or_create(settings.data_path(settings.sealing_key)))
 
 
 def _first(error: BaseException) -> BaseException:

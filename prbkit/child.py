@@ -86,8 +86,7 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 async def _serve() -> None:
     """The child's side."""
     from prbkit import logs
-    from prbkit.bridge import load_identity
-    from prbkit.context import Context
+    from prbkit.context import Context, load_identity
     from prbkit.plugins import Plugins
     from prbkit.settings import Settings
 

@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import orjson
 
-from prbkit.errors import ConfigError, NotFound
+from prbkit.errors import ConfigError, IdentityError, NotFound
 from prbkit.events import Event, PeerFound, PeerLost
+from prbkit.identity import Identity
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
     from pydantic import SecretStr
 
-    from prbkit.identity import Identity
     from prbkit.interfaces import (
         BlobStore,
         Caller,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from prbkit.plugins import Plugins
     from prbkit.settings import Settings
 
-__all__ = ["Context", "Scope"]
+__all__ = ["Context", "Scope", "load_identity"]
 
 EVENTS_KEPT = 10_000
 """Events that a slow subscriber may be behind before it loses the oldest."""
@@ -269,3 +269,34 @@ class _Subscriber:
 def _discard(awaitable: Awaitable[Any]) -> None:
     if asyncio.iscoroutine(awaitable):
         awaitable.close()
+
+
+def load_identity(settings: Settings) -> Identity:
+    """The identity of the settings' data folder, made on the first start.
+
+    Raises `IdentityError` where the folder had one (its peer id is noted beside the data) and the
+    key file is gone: a fresh key could not open the secrets that are sealed there. Raises
+    `ConfigError` where the folder cannot be written.
+    """
+    file = settings.data_path(settings.identity)
+    note = settings.data_path("peer_id")
+    if not file.exists() and note.exists():
+        raise IdentityError(
+            f"the key of peer {note.read_text().strip()} is gone, and secrets may be sealed by it",
+            where=str(file),
+            hint="put it back with `prbkit identity restore BACKUP`, or delete "
+            f"{note} to start with a new one",
+        )
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        identity = Identity.load_or_create(file)
+        note.write_text(identity.peer_id + "\n")
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder cannot be used: {error.strerror}",
+            where=str(error.filename or settings.data_dir),
+            hint="set data_dir to a folder that this user may write",
+        ) from None
+    if settings.sealing_key is None:
+        return identity
+    return identity.sealing_as(Identity.load_or_create(settings.data_path(settings.sealing_key)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from prbkit.interfaces import JobRecord, Peer, Role
+from prbkit.interfaces import Event, JobRecord, Peer, Role
 
 __all__ = [
     "BlockFetched",
@@ -16,11 +16,6 @@ __all__ = [
     "ServiceFailed",
     "WorkerChanged",
 ]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """Base of all events."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

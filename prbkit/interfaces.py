@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from google.protobuf.message import Message
     from pydantic import SecretStr
 
-    from prbkit.events import Event
     from prbkit.identity import Identity
     from prbkit.settings import Settings
 
@@ -29,6 +28,7 @@ __all__ = [
     "Caller",
     "ChainInfo",
     "ChainSource",
+    "Event",
     "FinalityProof",
     "Head",
     "Inventory",
@@ -612,6 +612,11 @@ class TradeAction(Protocol):
 
 
 # --- services ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Base of what happened (`prbkit.events`)."""
 
 
 class ServiceContext(Protocol):

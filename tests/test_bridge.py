@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from prbkit import bridge as bridge_module
-from prbkit.bridge import Bridge, load_identity
+from prbkit.bridge import Bridge
+from prbkit.context import load_identity
 from prbkit.errors import ConfigError, IdentityError, StoreError
 from prbkit.events import BlockFetched, ServiceFailed
 from prbkit.interfaces import ServiceContext

@@ -85,8 +85,7 @@ def load_settings(config: Path | None) -> Settings:
 async def offline(settings: Settings) -> AsyncIterator[Context]:
     """The objects that the settings name, without a transport or services: for tools on data."""
     from prbkit import child
-    from prbkit.bridge import load_identity
-    from prbkit.context import Context
+    from prbkit.context import Context, load_identity
     from prbkit.plugins import Plugins
 
     plugins = Plugins(disabled=settings.disabled_plugins, files=settings.plugin_files)
@@ -104,7 +103,7 @@ async def connect(settings: Settings) -> AsyncIterator[Transport]:
 
     Raises `TransportError` where no process of it can be reached.
     """
-    from prbkit.bridge import load_identity
+    from prbkit.context import load_identity
     from prbkit.errors import PeerUnknown, PrbError
     from prbkit.plugins import Plugins
 
