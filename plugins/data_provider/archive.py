@@ -8,6 +8,7 @@ are framed (`frames`); index rows and marks are small and plain.
     index/relay/N                           row of the segment that ends at N
     index/para/N                            sizes of the para blocks that one commit began at N
     mark/relay, mark/para                   where the sync goes on
+    state/…, mark/state                     the parachain's state, and the block that it is of
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from prbkit.interfaces import BlobStore, Head
 
 from .facts import RelayTip, decode_head, encode_head
 from .frames import seal, unseal
+from .state import StateRow
+from .staterows import STATE, decode_row, encode_rows
 
 __all__ = ["Archive"]
 
@@ -39,6 +42,7 @@ _INDEX_RELAY = b"index/relay/"
 _INDEX_PARA = b"index/para/"
 _MARK_RELAY = b"mark/relay"
 _MARK_PARA = b"mark/para"
+_MARK_STATE = b"mark/state"
 _ROW = struct.Struct(">IIQqII")
 _NO_PARA = -1
 _END = b"\xff\xff\xff\xff\xff"
@@ -171,9 +175,16 @@ class Archive:
         self._tell()
 
     async def commit_para(
-        self, first: int, headers: Sequence[bytes], changes: Sequence[bytes]
+        self,
+        first: int,
+        headers: Sequence[bytes],
+        changes: Sequence[bytes],
+        state: Sequence[StateRow] | None = None,
     ) -> None:
-        """Commit verified parachain blocks from `first` on."""
+        """Commit verified parachain blocks from `first` on.
+
+        :param state: what they change on the whole of the state that is kept, None where none is.
+        """
         head = Head(first + len(headers) - 1, header_hash(headers[-1]))
         sizes = [(len(h), len(c)) for h, c in zip(headers, changes, strict=True)]
 
@@ -185,13 +196,39 @@ class Archive:
         puts = await asyncio.to_thread(frame)
         puts[_INDEX_PARA + _be(first)] = b"".join(struct.pack(">II", *pair) for pair in sizes)
         puts[_MARK_PARA] = encode_head(head)
-        await self._store.commit(puts)
+        deletes: Sequence[bytes] = ()
+        if state is not None:
+            rows, deletes = encode_rows(state)
+            puts |= rows
+            puts[_MARK_STATE] = encode_head(head)
+        await self._store.commit(puts, deletes)
         for header_size, changes_size in sizes:
             self.index.add_para(
                 self.index.para_next, header_size=header_size, changes_size=changes_size
             )
         self._begun = (self.genesis, self.relay, head)
         self._tell()
+
+    async def commit_state(self, head: Head, rows: Sequence[StateRow]) -> None:
+        """Commit what changes in the kept state up to a block that is committed itself."""
+        puts, deletes = await asyncio.to_thread(encode_rows, rows)
+        await self._store.commit(puts | {_MARK_STATE: encode_head(head)}, deletes)
+
+    async def state(self) -> tuple[Head, list[StateRow]] | None:
+        """The state that is kept and the block it is of, None where none is kept."""
+        mark = await self._store.get(_MARK_STATE)
+        if mark is None:
+            return None
+        rows = [decode_row(*row) async for row in self._store.scan(STATE, STATE + _END)]
+        return decode_head(mark), rows
+
+    async def drop_state(self) -> None:
+        """Take the kept state away, in one commit."""
+        await self._store.commit({}, await self._state_keys())
+
+    async def _state_keys(self) -> list[bytes]:
+        rows = self._store.scan(STATE, STATE + _END, keys_only=True)
+        return [_MARK_STATE, *[key async for key, _ in rows]]
 
     async def truncate(self, relay: RelayTip, para: Head) -> int:
         """Take away all blocks behind a relay segment and a para block; how many keys went.
@@ -216,6 +253,9 @@ class Archive:
                 deletes.append(key)
             elif first + len(row) // 8 - 1 > para.number:
                 puts[key] = row[: 8 * (para.number - first + 1)]
+        mark = await self._store.get(_MARK_STATE)
+        if mark is not None and decode_head(mark).number > para.number:
+            deletes += await self._state_keys()
         await self._store.commit(puts, deletes)
         await self.load()
         return len(deletes)

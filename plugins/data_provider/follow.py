@@ -11,15 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeVar
+from typing import Literal, TypeVar
 
-from prbkit.blobs import (
-    decode_storage_state,
-    genesis_info,
-    header_hash,
-    storage_state,
-)
+from prbkit.blobs import genesis_info, header_hash, storage_state
 from prbkit.blobs.documents import Genesis, RelaySegment
 from prbkit.errors import (
     BlockNotFound,
@@ -37,10 +33,12 @@ from prbkit.light import Header
 from .archive import Archive
 from .facts import RelayRange, RelayTip
 from .genesis import ParaOrigin, fetch_para_origin, fetch_relay_origin
+from .keep import ready_state
 from .para import feed_para
 from .relay import RelayFetcher
+from .sample import check_sample
 from .settings import DataProviderSettings
-from .state import ParaState, StateLostError
+from .state import ParaState, StateLostError, StateRow
 from .trust import Trust
 from .verify import checking, read_para_head, verify_relay
 
@@ -77,7 +75,10 @@ class Follower:
             "para": Trust(settings.distrust),
         }
         self._state: ParaState | None = None
-        self._check_state = settings.verify_state != "off"
+        self._verify: Literal["off", "sampled", "full"] = (
+            "full" if settings.verify_state == "auto" else settings.verify_state
+        )
+        self._choice = random.SystemRandom()
         self._news = asyncio.Event()
         self.target: dict[Role, int] = {"relay": 0, "para": 0}
         self.fetched: dict[Role, int] = {"relay": 0, "para": 0}
@@ -193,12 +194,12 @@ class Follower:
         if relay.para.number <= tip.number:
             return False
         head = await self._next_head(tip, relay)
-        if self._check_state:
+        if self._verify == "full":
             await self._ready_state(tip)
 
         async def attempt(view: ChainSource) -> None:
             async def take(first: int, headers: Sequence[bytes], changes: Sequence[bytes]) -> None:
-                await self._commit_para(first, headers, changes, view.url)
+                await self._commit_para(first, headers, changes, view)
 
             current = self._archive.para
             await feed_para(
@@ -238,25 +239,29 @@ class Follower:
         return Head(Header.decode(header).number, header_hash(header))
 
     async def _commit_para(
-        self, first: int, headers: Sequence[bytes], changes: Sequence[bytes], endpoint: str
+        self, first: int, headers: Sequence[bytes], changes: Sequence[bytes], view: ChainSource
     ) -> None:
         last = first + len(headers) - 1
+        endpoint = view.url
         self._fetched("para", last)
         if len(headers) != len(changes):
             raise VerificationError(
                 f"{len(changes)} storage changes for {len(headers)} blocks", where=endpoint
             )
+        rows: list[StateRow] | None = None
         if self._state is not None:
             try:
                 with checking("state root", endpoint, f"para blocks {first} to {last}"):
-                    await asyncio.to_thread(self._state.apply, headers, changes)
+                    rows = await asyncio.to_thread(self._state.apply, headers, changes)
             except BaseException as error:
                 cause = error.__cause__
                 if isinstance(cause, StateLostError) or not isinstance(error, PrbError):
                     self._state = None
                 raise
+        elif self._verify == "sampled":
+            await check_sample(view, headers, changes, self._choice)
         try:
-            await self._archive.commit_para(first, headers, changes)
+            await self._archive.commit_para(first, headers, changes, rows)
         except BaseException:
             self._state = None  # it is ahead of the archive now
             raise
@@ -267,29 +272,18 @@ class Follower:
         """Have the parachain's state after `tip` in memory, unless it is too big for `auto`."""
         if self._state is not None and self._state.number == tip.number:
             return
-        genesis = self._archive.genesis
         limit = self._settings.verify_state_limit
-        grown = self._archive.index.changes_size(1, tip.number)
-        if self._settings.verify_state == "auto" and len(genesis.state) + grown > limit:
+        size = len(self._archive.genesis.state) + self._archive.index.changes_size(1, tip.number)
+        if self._settings.verify_state == "auto" and size > limit:
             log.warning(
-                "storage changes are not checked against state roots from para block %d on: the "
-                "state may be over %d bytes (data_provider.verify_state_limit)",
+                "storage changes are checked by samples alone from para block %d on: the state "
+                "may be over %d bytes (data_provider.verify_state_limit)",
                 tip.number + 1,
                 limit,
             )
-            self._check_state, self._state = False, None
+            self._verify, self._state = "sampled", None
             return
-        (header,) = await self._archive.headers(0, 0)
-        pairs = await asyncio.to_thread(decode_storage_state, genesis.state)
-        state = await asyncio.to_thread(ParaState, pairs, Header.decode(header).state_root)
-        while state.number < tip.number:
-            first = state.number + 1
-            last = min(tip.number, state.number + self._settings.para_batch)
-            headers = await self._archive.headers(first, last)
-            changes = await self._archive.changes(first, last)
-            with checking("state root", "the store", f"para blocks {first} to {last}"):
-                await asyncio.to_thread(state.apply, headers, changes)
-        self._state = state
+        self._state = await ready_state(self._archive, tip.number, self._settings.para_batch)
 
     # --- how ---
 

@@ -19,6 +19,7 @@ from prbkit.light import AuthoritySet, Header, check_chain, scheduled_change
 
 from .archive import Archive
 from .facts import RelayRange, RelayTip
+from .keep import kept_state
 from .state import ParaState
 from .verify import checking, read_authorities, read_para_head, verify_relay
 
@@ -55,7 +56,8 @@ async def check(
         tip = _origin_tip(archive, header)
         pairs = await asyncio.to_thread(decode_storage_state, archive.genesis.state)
         root = Header.decode(header).state_root
-        state = await asyncio.to_thread(ParaState, pairs, root)
+        rows = [(None, key, value) for key, value in pairs]
+        state = await asyncio.to_thread(ParaState, rows, root)
     except PrbError as error:
         yield Finding("relay", number, f"genesis: {error}")
         return
@@ -96,6 +98,10 @@ async def check(
             raise StoreError("the mark contradicts the last block", where=_PLACE)
     except PrbError as error:
         yield Finding("para", first, str(error))
+    try:
+        await kept_state(archive)
+    except PrbError as error:
+        yield Finding("para", archive.para.number, f"kept state: {error}")
 
 
 async def repair(archive: Archive, chain: str, first: int) -> int:

@@ -14,11 +14,12 @@ __all__ = ["DataProviderSettings"]
 class DataProviderSettings(Section):
     """How chains are followed. Times are seconds, sizes bytes."""
 
-    verify_state: Literal["auto", "off", "full"] = Field(
+    verify_state: Literal["auto", "off", "sampled", "full"] = Field(
         "auto",
-        description="check storage changes against each parachain header's state root, with the "
-        "whole state in memory: full does, off does not, auto does while the state is below "
-        "verify_state_limit",
+        description="check storage changes: full, of each block against its header's state root, "
+        "with the whole state in memory and in the store; sampled, of one block of each para_batch "
+        "by a read proof; off, not at all; auto, full while the state is below "
+        "verify_state_limit and sampled beyond",
     )
     verify_state_limit: int = Field(
         256 << 20, ge=0, description="bytes of keys and values that `auto` keeps in memory"

@@ -8,6 +8,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -40,8 +41,10 @@ from prbkit.testing.pruntime.light import LightClient
 from prbkit_plugins.data_provider.archive import Archive
 from prbkit_plugins.data_provider.follow import Follower
 from prbkit_plugins.data_provider.fsck import check, repair
+from prbkit_plugins.data_provider.keep import kept_state
 from prbkit_plugins.data_provider.serve import BlobServer
 from prbkit_plugins.data_provider.settings import DataProviderSettings
+from prbkit_plugins.data_provider.state import ParaState
 from prbkit_plugins.memory.store import MemoryStore
 from prbkit_plugins.substrate.settings import SubstrateSettings
 from prbkit_plugins.substrate.source import SubstrateSource
@@ -160,6 +163,96 @@ async def test_a_worker_comes_from_genesis_and_from_anywhere_to_the_tip() -> Non
                 while await _step(old, archive, server):
                     pass
                 assert (old.next_relay, old.next_para, old.next_block) == tip
+
+
+async def test_the_state_is_kept_and_taken_up_again_without_a_replay(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Devnet(CONFIG) as net:
+        provider = Provider(MemoryStore(), net)
+        async with provider.running():
+            await provider.synced(net)
+        kept = await kept_state(provider.archive)
+        assert kept is not None
+        assert kept.number == provider.archive.para.number
+
+        applied = 0
+        apply = ParaState.apply
+
+        def counted(state: ParaState, headers: Sequence[bytes], changes: Sequence[bytes]) -> Any:
+            nonlocal applied
+            applied += len(headers)
+            return apply(state, headers, changes)
+
+        monkeypatch.setattr(ParaState, "apply", counted)
+        await net.produce(20)
+        again = Provider(provider.store, net)
+        async with again.running():
+            await again.synced(net)
+            # fsck applies all of them once more.
+            assert applied == 2 * again.archive.para.number - kept.number
+
+
+@pytest.mark.parametrize("harm", ["value", "missing", "foreign", "mark", "none"])
+async def test_a_harmed_state_is_found_and_made_again(harm: str) -> None:
+    async with Devnet(CONFIG) as net:
+        provider = Provider(MemoryStore(), net)
+        async with provider.running():
+            await provider.synced(net)
+        store = provider.store
+        await store.open()
+        rows = [key async for key, _ in store.scan(b"state/", b"state0", keys_only=True)]
+        mark = await store.get(b"mark/state")
+        assert mark is not None
+        match harm:
+            case "value":
+                await store.commit({rows[3]: b"another"})
+            case "missing":
+                await store.commit({}, [rows[5]])
+            case "foreign":
+                await store.commit({b"state/0/none": b"x", b"state/2/none": b"\xff" * 6})
+            case "mark":
+                await store.commit({b"mark/state": mark[:4] + bytes(32)})
+            case "none":
+                await store.commit({}, [*rows, b"mark/state"])
+        found = [finding async for finding in check(provider.archive)]
+        assert bool(found) == (harm != "none")
+        await net.produce(10)
+        again = Provider(store, net)
+        async with again.running():
+            await again.synced(net)
+
+
+async def test_a_sampled_provider_keeps_no_state_and_goes_on_in_full() -> None:
+    async with Devnet(CONFIG) as net:
+        sampled = QUICK.model_copy(update={"verify_state": "sampled"})
+        provider = Provider(MemoryStore(), net, sampled)
+        async with provider.running():
+            await provider.synced(net)
+            assert await provider.archive.state() is None
+        await net.produce(10)
+        again = Provider(provider.store, net)
+        async with again.running():
+            await again.synced(net)
+            kept = await kept_state(again.archive)
+            assert kept is not None
+            assert kept.number == again.archive.para.number
+
+
+async def test_samples_find_a_node_that_lies_about_changes(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async with Devnet(CONFIG) as net:
+        liar = await net.add_endpoint("para", faults=Faults())
+        liar.faults.lie("changes", 1)
+        net.endpoints.remove(liar)
+        net.endpoints.insert(0, liar)
+        settings = QUICK.model_copy(update={"verify_state": "sampled"})
+        provider = Provider(MemoryStore(), net, settings)
+        async with provider.running():
+            await provider.synced(net)
+            told = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+            assert any("storage changes" in line and liar.url in line for line in told), told
 
 
 LIES = {
