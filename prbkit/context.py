@@ -72,6 +72,8 @@ class Context:
         self._made: dict[str, asyncio.Task[Any]] = {}
         self._handlers: dict[str, Callable[[Caller, Message], Awaitable[Message]]] = {}
         self._served: set[str] = set()
+        self._blobs: Callable[[str], Awaitable[bytes | memoryview | None]] | None = None
+        self._blobs_served = False
         self._status: dict[str, Callable[[], Mapping[str, Any]]] = {}
         self._subscribers: list[_Subscriber] = []
         self._transport: Transport | None = None
@@ -212,6 +214,20 @@ class Context:
 
         return dispatch
 
+    def serve_blobs(
+        self, handler: Callable[[str], Awaitable[bytes | memoryview | None]] | None
+    ) -> None:
+        """Serve blobs with another handler from now on; None: with none."""
+        if self._transport is None:
+            raise RuntimeError("the context is not open")
+        self._blobs = handler
+        if not self._blobs_served:
+            self._blobs_served = True
+            self._transport.serve_blobs(self._find_blob)
+
+    async def _find_blob(self, key: str) -> bytes | memoryview | None:
+        return None if self._blobs is None else await self._blobs(key)
+
     async def spawn(self, target: str, argument: Any, name: str) -> None:
         await self._spawner(self, target, argument, name)
 
@@ -223,6 +239,7 @@ class Scope:
         self._context = context
         self._methods: list[str] = []
         self._reports: list[str] = []
+        self._serves_blobs = False
 
     def __enter__(self) -> Self:
         return self
@@ -232,6 +249,8 @@ class Scope:
             self._context._handlers.pop(method, None)
         for name in self._reports:
             self._context._status.pop(name, None)
+        if self._serves_blobs:
+            self._context.serve_blobs(None)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
@@ -239,6 +258,10 @@ class Scope:
     def handle(self, method: str, handler: Callable[[Caller, Message], Awaitable[Message]]) -> None:
         self._context.handle(method, handler)
         self._methods.append(method)
+
+    def serve_blobs(self, handler: Callable[[str], Awaitable[bytes | memoryview | None]]) -> None:
+        self._context.serve_blobs(handler)
+        self._serves_blobs = True
 
     def report_status(self, name: str, status: Callable[[], Mapping[str, Any]]) -> None:
         self._context.report_status(name, status)

@@ -658,9 +658,13 @@ class ServiceContext(Protocol):
         self, peer_id: str, method: str, message: Message, *, timeout: float = 10.0
     ) -> Message: ...
 
-    def handle(
-        self, method: str, handler: Callable[[Caller, Message], Awaitable[Message]]
-    ) -> None: ...
+    def handle(self, method: str, handler: Callable[[Caller, Message], Awaitable[Message]]) -> None:
+        """Serve a method of `prbkit.wire.METHODS` for as long as this life of the service."""
+        ...
+
+    def serve_blobs(self, handler: Callable[[str], Awaitable[bytes | memoryview | None]]) -> None:
+        """Serve blobs by key for as long as this life of the service."""
+        ...
 
     async def spawn(self, target: str, argument: Any, name: str) -> None:
         """Run ``module:function`` in a supervised child process until cancelled.

@@ -109,6 +109,29 @@ async def test_methods_and_reports_go_with_the_life_that_made_them(tmp_path: Pat
             await bridge.context.call(bridge.peer_id, "ListPool", empty)
 
 
+async def test_blobs_are_served_anew_by_each_life(tmp_path: Path) -> None:
+    lives = 0
+    again = asyncio.Event()
+
+    async def work(context: Any) -> None:
+        nonlocal lives
+        lives += 1
+
+        async def blob(key: str) -> bytes:
+            return f"{key} of life {lives}".encode()
+
+        context.serve_blobs(blob)
+        if lives == 1:
+            raise StoreError("and it is gone")
+        again.set()
+        await asyncio.Event().wait()
+
+    async with make_bridge(tmp_path, work) as bridge:
+        await again.wait()
+        transport = await bridge.context.transport()
+        assert await transport.get_blob(bridge.peer_id, "x") == b"x of life 2"
+
+
 async def test_status_has_one_shape_whatever_runs(tmp_path: Path) -> None:
     async def work(context: Any) -> None:
         context.report_status("relay", lambda: {"target": 9, "fetched": 8, "committed": 7})

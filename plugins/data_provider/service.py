@@ -43,7 +43,7 @@ class DataProvider:
         context.report_status("para", lambda: para_status(archive, follower))
         context.handle("GetDataProviderInfo", info)
         context.handle("GetBlobByKey", blob)
-        (await context.transport()).serve_blobs(server.get)
+        context.serve_blobs(server.get)
         await follower.run()
 
 

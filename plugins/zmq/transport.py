@@ -24,7 +24,6 @@ from prbkit.errors import (
     Duplicated,
     NotFound,
     PeerTimeout,
-    PeerUnknown,
     PrbError,
     RemoteError,
     TransportError,
@@ -40,8 +39,8 @@ from .address import Address
 from .card import CardServer, certificate_to_wire, fetch_card
 from .connection import Connection, ConnectionLostError, remote_error
 from .frames import Buffer, Kind
-from .link import Link
 from .mdns import check_mdns, discover
+from .peers import MOST_KNOWN, PeerBook
 from .server import Server, curve_path
 from .session import Session
 from .settings import ZmqSettings
@@ -53,7 +52,6 @@ log = logging.getLogger(__name__)
 Handler = Callable[[Caller, Message], Awaitable[Message]]
 BlobHandler = Callable[[str], Awaitable[bytes | memoryview | None]]
 
-_MOST_KNOWN = 128
 _MOST_FAILED_AUTHS = 5
 _OWN = frozenset({"Hello", "Auth"})
 _ROLES = {
@@ -107,14 +105,11 @@ class ZmqTransport:
         self._chain_identity = ""
         self._handlers: dict[str, Handler] = {}
         self._blobs: BlobHandler | None = None
-        self._links: dict[Address, Link] = {}
-        self._up: dict[bytes, list[Link]] = {}
-        self._found: dict[bytes, Peer] = {}
+        self._book = PeerBook(self, self._instance, self._access, limits, folder)
         self._context: zmq.asyncio.Context | None = None
         self._server: Server | None = None
         self._cards = CardServer()
         self._runner: asyncio.Task[None] | None = None
-        self._tasks: asyncio.TaskGroup | None = None
 
     @classmethod
     def from_settings(cls, url: str, identity: Identity, settings: Settings) -> Self:
@@ -194,7 +189,7 @@ class ZmqTransport:
     async def _run(self, started: asyncio.Event) -> None:
         assert self._server is not None  # noqa: S101 - open() comes first
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = tasks
+            self._book.begin(tasks)
             tasks.create_task(self._server.run())
             if self._limits.mdns:
                 tasks.create_task(
@@ -202,16 +197,16 @@ class ZmqTransport:
                         self._announced().pinned(self.peer_id),
                         self._instance.hex(),
                         self._access.namespace,
-                        self._learn,
+                        self._book.learn,
                     )
                 )
             for node in self._boot_nodes:
-                self._link(node, keep=True)
+                self._book.link(node, keep=True)
             started.set()
             try:
                 await asyncio.Event().wait()
             finally:
-                self._tasks = None  # no new links from here on
+                self._book.end()
 
     # --- who we are ---
 
@@ -235,7 +230,7 @@ class ZmqTransport:
     @roles.setter
     def roles(self, roles: frozenset[str]) -> None:
         self._roles = frozenset(roles)
-        self._tell_peers()
+        self._book.wake()
 
     @property
     def chain_identity(self) -> str:
@@ -245,11 +240,7 @@ class ZmqTransport:
     @chain_identity.setter
     def chain_identity(self, chain_identity: str) -> None:
         self._chain_identity = chain_identity
-        self._tell_peers()
-
-    def _tell_peers(self) -> None:
-        for link in self._links.values():
-            link.wake()
+        self._book.wake()
 
     def _system_info(self) -> walkie.WalkieSystemInfo:
         main = next((r for r in ("data_provider", "lifecycle", "trader") if r in self._roles), "")
@@ -266,7 +257,7 @@ class ZmqTransport:
         told = self._listen if self._listen.unspecified and not self._limits.announce else None
         known = [
             walkie.KnownPeer(peer_id=peer.peer_id, address=peer.address)
-            for peer in list(self._found.values())[:_MOST_KNOWN]
+            for peer in list(self._book.peers())[:MOST_KNOWN]
         ]
         return walkie.Introduction(
             certificate=certificate_to_wire(self._identity.certificate),
@@ -291,14 +282,14 @@ class ZmqTransport:
         if method in self._handlers:
             raise ConfigError(f"the method {method} is served already")
         self._handlers[method] = handler
-        self._tell_peers()
+        self._book.wake()
 
     def serve_blobs(self, handler: BlobHandler) -> None:
         """Serve blobs by key. Raises `ConfigError` if they are served already."""
         if self._blobs is not None:
             raise ConfigError("blobs are served already")
         self._blobs = handler
-        self._tell_peers()
+        self._book.wake()
 
     async def answer_blob(self, caller: Caller, key: str) -> Buffer | None:
         """Answer a peer (or ourselves) that asks for a blob."""
@@ -386,7 +377,9 @@ class ZmqTransport:
         known = METHODS.get(method)
         if known is None or not isinstance(message, known.request):
             raise ConfigError(f"{method!r} does not take a {type(message).__name__}")
-        if peer_id == self.peer_id and (method in self._handlers or not self._serving(method)):
+        if peer_id == self.peer_id and (
+            method in self._handlers or not self._book.serves(peer_id, method)
+        ):
             return await self._call_self(method, message, timeout)
         wrapper = walkie.WalkieRpcRequestWrapper(
             created_at=int(time.time() * 1000),
@@ -421,7 +414,9 @@ class ZmqTransport:
 
         None where the peer has none. Raises as `call` does.
         """
-        if peer_id == self.peer_id and (self._blobs is not None or not self._serving(None)):
+        if peer_id == self.peer_id and (
+            self._blobs is not None or not self._book.serves(peer_id, None)
+        ):
             return await self._get_own_blob(key, timeout)
         return await self._ask(
             peer_id,
@@ -431,16 +426,6 @@ class ZmqTransport:
             timeout,
             again=True,
         )
-
-    def _serving(self, method: str | None) -> bool:
-        """Whether another process of our own identity serves a method (None: blobs)."""
-        for links in self._up.values():
-            for link in links:
-                if link.peer_id == self.peer_id and link.connection is not None:
-                    told = link.connection.introduction
-                    if told.blobs if method is None else method in told.methods:
-                        return True
-        return False
 
     async def _call_self(self, method: str, message: Message, timeout: float) -> Message:
         try:
@@ -478,7 +463,7 @@ class ZmqTransport:
         deadline = loop.time() + timeout
         while True:
             left = deadline - loop.time()
-            connection = await self._connection(peer_id, serves, left)
+            connection = await self._book.connection(peer_id, serves, left)
             try:
                 return await connection.request(kind, body, max(0.0, deadline - loop.time()))
             except ConnectionLostError as error:
@@ -489,28 +474,6 @@ class ZmqTransport:
                         hint="whether the command was carried out is not known: look before you "
                         "repeat it",
                     ) from None
-
-    async def _connection(
-        self, peer_id: str, serves: Callable[[walkie.Introduction], bool], timeout: float
-    ) -> Connection:
-        """A live connection to a peer; waits for one that is being made again."""
-        links = [link for link in self._links.values() if link.peer_id == peer_id]
-        if not links:
-            raise PeerUnknown("no such peer is known", where=peer_id, hint="dial its address first")
-        live = [link.connection for link in links if link.connection and link.alive]
-        for connection in live:
-            if serves(connection.introduction):
-                return connection
-        if live:
-            return live[0]
-        try:
-            async with asyncio.timeout(timeout):
-                return await links[0].up(fail_fast=False)
-        except TimeoutError:
-            failure = links[0].failure
-            raise PeerTimeout(
-                failure.message if failure else "the peer cannot be reached", where=peer_id
-            ) from None
 
     # --- peers ---
 
@@ -525,7 +488,7 @@ class ZmqTransport:
             info.chain_identity,
             info.bridge_identity,
         )
-        return [p for p in (own, *self._found.values()) if role is None or role in p.roles]
+        return [p for p in (own, *self._book.peers()) if role is None or role in p.roles]
 
     async def dial(self, address: str) -> Peer:
         """Get to know a peer by its address, and keep the connection from then on.
@@ -536,7 +499,7 @@ class ZmqTransport:
         place = Address.parse(address, self._folder)
         if place.unspecified:
             raise ConfigError("an unspecified address cannot be dialled", where=address)
-        link = self._link(place, keep=False)
+        link = self._book.link(place, keep=False)
         if link is None:
             raise TransportError(
                 "the transport is closed, or too many peers are known already", where=address
@@ -550,40 +513,12 @@ class ZmqTransport:
                 connection = await link.up(fail_fast=True)
         except TimeoutError:
             raise PeerTimeout("the peer does not answer", where=address) from None
-        return self._peer_of(link, connection)
+        return self._book.peer_of(link, connection)
 
-    def _link(self, address: Address, *, keep: bool) -> Link | None:
-        """The link to a place, a new one if need be; None where there are too many."""
-        link = self._links.get(address.place)
-        if link is not None and not link.ended:
-            link.keep = link.keep or keep
-            return link
-        if self._tasks is None or len(self._links) >= self._limits.max_peers:
-            return None
-        link = Link(
-            address,
-            keep=keep,
-            dial=self._dial,
-            on_up=self._link_up,
-            on_down=self._link_down,
-            on_word=self._heard,
-            refresh=self._refresh,
-            keep_alive=self._limits.keep_alive,
-            longest_pause=self._limits.retry,
-            forget=self._limits.forget,
-        )
-        self._links[address.place] = link
-        self._tasks.create_task(self._run_link(link))
-        return link
+    # --- for the peer book and the server ---
 
-    async def _run_link(self, link: Link) -> None:
-        try:
-            await link.run()
-        finally:
-            if self._links.get(link.address.place) is link:
-                del self._links[link.address.place]
-
-    async def _dial(self, address: Address) -> Connection:
+    async def connect(self, address: Address) -> Connection:
+        """Fetch the card at an address and connect to where it says."""
         if self._context is None:
             raise TransportError("the transport is closed")
         card = await fetch_card(address, self._limits.connect_timeout)
@@ -596,7 +531,8 @@ class ZmqTransport:
             self._limits,
         )
 
-    async def _refresh(self, connection: Connection) -> None:
+    async def refresh(self, connection: Connection) -> None:
+        """Tell a connected peer anew who we are."""
         await connection.introduce(
             self.introduction(self._proof(connection.curve_key)), self._limits.keep_alive
         )
@@ -604,106 +540,18 @@ class ZmqTransport:
     def _proof(self, listener: bytes) -> bytes:
         return self._access.proof(self._identity.curve_public_key, listener)
 
-    def _link_up(self, link: Link) -> bool:
-        """Take a new connection; False where it leads to ourselves or another bridge."""
-        assert link.connection is not None  # noqa: S101 - the caller has set it
-        told = link.connection.introduction
-        if told.instance == self._instance:
-            return False
-        try:
-            self._access.check_namespace(told.info.bridge_identity)
-        except Unauthorized as error:
-            link.failure = TransportError(str(error), where=str(link.address))
-            return False
-        link.instance = told.instance
-        self._up.setdefault(told.instance, []).append(link)
-        self._heard(link)
-        return True
+    def is_own_place(self, address: Address) -> bool:
+        """Whether an address is where we are dialled ourselves."""
+        return address.place == self._announced().place
 
-    def _link_down(self, link: Link) -> None:
-        links = self._up.get(link.instance, [])
-        if link in links:
-            links.remove(link)
-        if not links:
-            self._up.pop(link.instance, None)
-            lost = self._found.pop(link.instance, None)
-            if lost is not None:
-                log.info("lost peer %s at %s", lost.peer_id, lost.address)
-                self._tell_owner(lost, found=False)
-
-    def _heard(self, link: Link) -> None:
-        """Take what a connected peer tells of itself and of others."""
-        connection = link.connection
-        if connection is None:
-            return
-        told = connection.introduction
-        peer = self._peer_of(link, connection)
-        before = self._found.get(told.instance)
-        self._found[told.instance] = peer
-        if before is None:
-            log.info("found peer %s at %s", peer.peer_id, peer.address)
-            self._tell_owner(peer, found=True)
-            self._tell_peers()  # those here have to know each other too
-        self._learn_known(told)
-
-    def _peer_of(self, link: Link, connection: Connection) -> Peer:
-        told = connection.introduction
-        return Peer(
-            connection.peer_id,
-            str(link.address),
-            frozenset(told.roles),
-            told.info.hostname,
-            told.info.chain_identity,
-            told.info.bridge_identity,
-        )
+    def tell(self, peer: Peer, *, found: bool) -> None:
+        """Tell the bridge of a peer found or lost."""
+        if self.on_peer is not None:
+            self.on_peer(peer, found)
 
     def introduced(self, introduction: walkie.Introduction, peer_id: str, host: str) -> None:
         """Learn of a peer that has dialled us, so as to dial it too."""
-        if introduction.instance != self._instance:
-            self._learn_text(introduction.address, peer_id, host)
-            self._learn_known(introduction)
-            for link in self._up.get(introduction.instance, []):
-                if self._differs(link, introduction):
-                    link.wake()
-
-    def _differs(self, link: Link, introduction: walkie.Introduction) -> bool:
-        """Whether a peer tells other things of itself than what we have heard."""
-        if link.connection is None:
-            return False
-        ours = link.connection.introduction
-        return (
-            list(ours.roles) != list(introduction.roles)
-            or list(ours.methods) != list(introduction.methods)
-            or ours.blobs != introduction.blobs
-            or ours.info != introduction.info
-        )
-
-    def _learn_known(self, introduction: walkie.Introduction) -> None:
-        for known in introduction.known[:_MOST_KNOWN]:
-            self._learn_text(known.address, known.peer_id)
-
-    def _learn_text(self, text: str, peer_id: str, host: str = "") -> None:
-        try:
-            address = Address.parse(text, self._folder).pinned(peer_id)
-        except ConfigError:
-            return  # a peer may speak of transports that we do not have
-        if address.unspecified:
-            if not host:
-                return
-            address = replace(address, host=host)
-        if address.path and not os.path.exists(address.path):
-            return
-        if not address.path and not address.port:
-            return
-        self._learn(address)
-
-    def _learn(self, address: Address) -> None:
-        if address.place != self._announced().place:
-            self._link(address, keep=False)
-
-    def _tell_owner(self, peer: Peer, *, found: bool) -> None:
-        if self.on_peer is not None:
-            self.on_peer(peer, found)
+        self._book.introduced(introduction, peer_id, host)
 
 
 def _kind_of(error: PrbError) -> str:
