@@ -109,12 +109,14 @@ class Context:
                 where=f"{role}.endpoints",
                 hint=f'give one: [{role}] endpoints = ["ws://…"]',
             )
-        make = self.plugins.chain_source(endpoints[0], role, self.settings)
-        return await self._once(f"source {role}", make)
+        return await self._once(
+            f"source {role}",
+            lambda: self.plugins.chain_source(endpoints[0], role, self.settings),
+        )
 
     async def store(self) -> BlobStore:
         return await self._once(
-            "store", self.plugins.blob_store(self.settings.store, self.settings)
+            "store", lambda: self.plugins.blob_store(self.settings.store, self.settings)
         )
 
     async def transport(self) -> Transport:
@@ -124,27 +126,27 @@ class Context:
 
     async def queue(self) -> TradeQueue:
         return await self._once(
-            "queue", self.plugins.trade_queue(self.settings.queue, self.settings)
+            "queue", lambda: self.plugins.trade_queue(self.settings.queue, self.settings)
         )
 
     async def inventory(self) -> Inventory:
-        make = self.plugins.inventory(self.settings.inventory, self.identity, self.settings)
-        return await self._once("inventory", make)
+        return await self._once(
+            "inventory",
+            lambda: self.plugins.inventory(self.settings.inventory, self.identity, self.settings),
+        )
 
     async def signer(self, uri: SecretStr) -> Signer:
         return await self.plugins.signer(uri, self.settings)
 
-    async def _once(self, name: str, make: Awaitable[_L]) -> _L:
+    async def _once(self, name: str, make: Callable[[], Awaitable[_L]]) -> _L:
         """Make and open an object on first use; a failed one is tried again by the next call."""
         task = self._made.get(name)
         if task is None or (task.done() and (task.cancelled() or task.exception())):
             task = self._made[name] = asyncio.create_task(self._open(make), name=f"open {name}")
-        else:
-            _discard(make)
         return await asyncio.shield(task)
 
-    async def _open(self, make: Awaitable[_L]) -> _L:
-        thing = await make
+    async def _open(self, make: Callable[[], Awaitable[_L]]) -> _L:
+        thing = await make()
         await thing.open()
         self._stack.push_async_callback(thing.close)
         return thing
@@ -287,11 +289,6 @@ class _Subscriber:
             self._arrived.clear()
             await self._arrived.wait()
         return self._events.popleft()
-
-
-def _discard(awaitable: Awaitable[Any]) -> None:
-    if asyncio.iscoroutine(awaitable):
-        awaitable.close()
 
 
 def load_identity(settings: Settings) -> Identity:
