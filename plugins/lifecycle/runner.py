@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
@@ -23,7 +24,7 @@ from .worker import Shared, WorkerLoop
 if TYPE_CHECKING:
     from prbkit.interfaces import ServiceContext
 
-__all__ = ["ORDERS", "Runner", "main"]
+__all__ = ["ORDERS", "Reporter", "Runner", "main"]
 
 ORDERS: Mapping[str, Event] = {
     "restart": Event.RESTART,
@@ -36,6 +37,9 @@ CONNECTIONS = 512
 
 REPORT_INTERVAL = 0.2
 """Seconds over which changes are gathered before they are told."""
+
+STATES_KEPT = 8
+"""Most states of a worker in that time that are told each."""
 
 log = logging.getLogger(__name__)
 
@@ -106,16 +110,19 @@ class Runner:
             self._workers[uuid] = (loop, task)
 
 
-class _Reporter:
-    """Gathers reports and sends the newest of each worker."""
+class Reporter:
+    """Gathers reports; sends the newest that each worker gave in each state it went through."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
-        self._pending: dict[str, WorkerReport] = {}
+        self._pending: dict[str, deque[WorkerReport]] = {}
         self._some = asyncio.Event()
 
     def __call__(self, report: WorkerReport) -> None:
-        self._pending[report.uuid] = report
+        pending = self._pending.setdefault(report.uuid, deque(maxlen=STATES_KEPT))
+        if pending and pending[-1].state == report.state:
+            pending.pop()
+        pending.append(report)
         self._some.set()
 
     async def run(self) -> None:
@@ -123,7 +130,8 @@ class _Reporter:
             await self._some.wait()
             self._some.clear()
             pending, self._pending = self._pending, {}
-            await self._line.send({"reports": [report.as_json() for report in pending.values()]})
+            reports = [report.as_json() for each in pending.values() for report in each]
+            await self._line.send({"reports": reports})
             await asyncio.sleep(REPORT_INTERVAL)
 
 
@@ -150,7 +158,7 @@ async def main(context: ServiceContext, argument: Mapping[str, Any]) -> None:
     """Be a runner process: `argument` is {"socket": path, "name": this runner's name}."""
     async with _Open(argument["socket"]) as channel:
         line = channel.line
-        reporter = _Reporter(line)
+        reporter = Reporter(line)
         runner = Runner(context, reporter)
         await line.send({"hello": argument["name"]})
 

@@ -21,6 +21,7 @@ def test_a_signal_to_the_whole_group_ends_the_demo(tmp_path: Path, number: signa
     try:
         wait_for("a running bridge", lambda: "monitor is at" in demo.tail(200), [demo], within=60)
         group = demo.pid
+        assert group
         if number == signal.SIGINT:
             os.killpg(group, number)
         else:
