@@ -17,6 +17,7 @@ import aiohttp
 import orjson
 from google.protobuf.message import DecodeError, Message
 
+from prbkit.blobs import encode_proof
 from prbkit.errors import WorkerRefused, WorkerUnreachable
 from prbkit.wire import PRPC
 from prbkit.wire.pruntime import (
@@ -309,13 +310,4 @@ def _relay(feed: RelayFeed) -> bytes:
 
 
 def _para(feed: ParaFeed) -> bytes:
-    nodes = b"".join(_compact(len(node)) + node for node in feed.proof)
-    return feed.headers + _compact(len(feed.proof)) + nodes
-
-
-def _compact(value: int) -> bytes:
-    if value < 1 << 6:
-        return bytes([value << 2])
-    if value < 1 << 14:
-        return (value << 2 | 1).to_bytes(2, "little")
-    return (value << 2 | 2).to_bytes(4, "little")
+    return feed.headers + encode_proof(feed.proof)

@@ -111,7 +111,7 @@ def read_declaration(path: Path) -> list[DeclaredPool]:
         tree = tomllib.loads(path.read_text("utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot be read: {error.strerror}", where=str(path)) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # TOML, UTF-8, and numbers of 4300 digits
         raise ConfigError(f"not TOML: {error}", where=str(path)) from None
     _known(tree, {"pools"}, str(path))
     pools = [

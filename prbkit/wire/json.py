@@ -189,7 +189,9 @@ def _read_integer(field: _Field, value: Any, place: str) -> int:
     if number is None:
         raise CodecError(f"expected an integer, got {_kind(value)}", where=place)
     if not low <= number <= high:
-        raise CodecError(f"{number} is not from {low} to {high}", where=place)
+        # Python refuses to write out numbers of thousands of digits.
+        shown = number if number.bit_length() <= 128 else f"a number of {number.bit_length()} bits"
+        raise CodecError(f"{shown} is not from {low} to {high}", where=place)
     return number
 
 
