@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from prbkit.hookspecs import hookimpl
@@ -30,6 +29,8 @@ def prbkit_settings() -> Mapping[str, Callable[[], type[BaseModel]]]:
 @hookimpl
 async def prbkit_signer(uri: SecretStr, settings: Settings) -> Signer | None:
     """Open `uri`; off the event loop, since an export's key derivation takes half a second."""
+    import asyncio
+
     from .uri import claims, is_export, open_uri
 
     text = uri.get_secret_value()

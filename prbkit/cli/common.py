@@ -3,7 +3,6 @@ name, and a client of a running bridge."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -67,6 +66,8 @@ def echo_json(value: Any) -> None:
 
 def run(work: Coroutine[Any, Any, _T]) -> _T:
     """Run a command's coroutine to its end."""
+    import asyncio
+
     return asyncio.run(work)
 
 
