@@ -20,6 +20,8 @@ from prbkit.events import Event, PeerFound, PeerLost
 from prbkit.identity import Identity
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from google.protobuf.message import Message
     from pydantic import SecretStr
 
@@ -39,7 +41,7 @@ if TYPE_CHECKING:
     from prbkit.plugins import Plugins
     from prbkit.settings import Settings
 
-__all__ = ["Context", "Scope", "load_identity"]
+__all__ = ["Context", "Scope", "load_identity", "next_key"]
 
 EVENTS_KEPT = 10_000
 """Events that a slow subscriber may be behind before it loses the oldest."""
@@ -294,12 +296,38 @@ class _Subscriber:
 def load_identity(settings: Settings) -> Identity:
     """The identity of the settings' data folder, made on the first start.
 
-    Raises `IdentityError` where the folder had one (its peer id is noted beside the data) and the
-    key file is gone: a fresh key could not open the secrets that are sealed there. Raises
-    `ConfigError` where the folder cannot be written.
+    Raises `IdentityError` where the folder had one (the id of each of its keys is noted beside
+    the data) and the key file is gone: a fresh key could not open the secrets that are sealed
+    there; and where a rotation of the sealing key was cut off. Raises `ConfigError` where the
+    folder cannot be written.
     """
-    file = settings.data_path(settings.identity)
-    note = settings.data_path("peer_id")
+    sealing = settings.data_path(settings.sealing_key or settings.identity)
+    if next_key(sealing).exists():
+        raise IdentityError(
+            "a rotation of the key was cut off",
+            where=str(sealing),
+            hint="finish it with `prbkit identity rotate`",
+        )
+    try:
+        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+        identity = _load_noted(settings.data_path(settings.identity), settings.data_path("peer_id"))
+        if settings.sealing_key is None:
+            return identity
+        return identity.sealing_as(_load_noted(sealing, settings.data_path("sealing_id")))
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder cannot be used: {error.strerror}",
+            where=str(error.filename or settings.data_dir),
+            hint="set data_dir to a folder that this user may write",
+        ) from None
+
+
+def next_key(file: Path) -> Path:
+    """Where a rotation keeps the key that will take the place of `file`."""
+    return file.with_name(file.name + ".next")
+
+
+def _load_noted(file: Path, note: Path) -> Identity:
     if not file.exists() and note.exists():
         raise IdentityError(
             f"the key of peer {note.read_text().strip()} is gone, and secrets may be sealed by it",
@@ -307,16 +335,6 @@ def load_identity(settings: Settings) -> Identity:
             hint="put it back with `prbkit identity restore BACKUP`, or delete "
             f"{note} to start with a new one",
         )
-    try:
-        settings.data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-        identity = Identity.load_or_create(file)
-        note.write_text(identity.peer_id + "\n")
-    except OSError as error:
-        raise ConfigError(
-            f"the data folder cannot be used: {error.strerror}",
-            where=str(error.filename or settings.data_dir),
-            hint="set data_dir to a folder that this user may write",
-        ) from None
-    if settings.sealing_key is None:
-        return identity
-    return identity.sealing_as(Identity.load_or_create(settings.data_path(settings.sealing_key)))
+    identity = Identity.load_or_create(file)
+    note.write_text(identity.peer_id + "\n")
+    return identity

@@ -481,6 +481,14 @@ class Inventory(Lifetime, Protocol):
         """The pool's signer URI, unsealed. Raises `NotFound` or `IdentityError`."""
         ...
 
+    async def reseal(self, identity: Identity) -> int:
+        """Seal every operator under another identity, all or none; tell how many there are.
+
+        Those that it opens already stay as they are. Raises `IdentityError` for one that neither
+        it nor the identity in use opens.
+        """
+        ...
+
     def changes(self) -> AsyncIterator[None]:
         """Yield once at the start and after each change, also those of other processes.
 

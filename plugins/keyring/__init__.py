@@ -1,4 +1,4 @@
-"""The stock plugin `keyring`: signers from secret URIs and polkadot-js account exports."""
+"""The stock plugin `keyring`: signers from secret URIs, account exports, files and programs."""
 
 from __future__ import annotations
 
@@ -31,9 +31,14 @@ async def prbkit_signer(uri: SecretStr, settings: Settings) -> Signer | None:
     """Open `uri`; off the event loop, since an export's key derivation takes half a second."""
     import asyncio
 
+    from .elsewhere import claims_elsewhere, open_command, read_elsewhere
     from .uri import claims, is_export, open_uri
 
-    text = uri.get_secret_value()
+    text = uri.get_secret_value().strip()
+    if text.startswith("command:"):
+        return open_command(text)
+    if claims_elsewhere(text):
+        text = await asyncio.to_thread(read_elsewhere, text, settings.data_dir)
     if not claims(text):
         return None
     secret = settings.section("keyring").password if is_export(text) else None

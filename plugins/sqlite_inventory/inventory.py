@@ -19,7 +19,7 @@ from typing import Any, Protocol, Self
 import aiosqlite
 from pydantic import SecretStr
 
-from prbkit.errors import Duplicated, InventoryError, NotFound
+from prbkit.errors import Duplicated, IdentityError, InventoryError, NotFound
 from prbkit.interfaces import Pool, PoolSpec, Ref, Worker, WorkerSpec
 
 from .schema import migrate
@@ -81,6 +81,7 @@ class SqliteInventory:
         try:
             await connection.execute("PRAGMA journal_mode = WAL")
             await connection.execute("PRAGMA foreign_keys = ON")
+            await connection.execute("PRAGMA secure_delete = ON")
             await migrate(connection, self.url)
         except sqlite3.Error as error:
             await connection.close()
@@ -125,6 +126,25 @@ class SqliteInventory:
             )
         opened = self._identity.unseal(rows[0][0], associated_data=pool.uuid.encode())
         return SecretStr(opened.decode())
+
+    async def reseal(self, identity: Sealer) -> int:
+        """Seal every operator under another identity, in one transaction.
+
+        What was sealed before is overwritten in the file, and the log that held it cut off.
+        """
+        async with self.together():
+            rows = await self._fetch("SELECT uuid, sealed FROM pool WHERE sealed IS NOT NULL")
+            for id_, sealed in rows:
+                data = str(id_).encode()
+                try:
+                    identity.unseal(sealed, associated_data=data)
+                except IdentityError:
+                    opened = self._identity.unseal(sealed, associated_data=data)
+                    anew = identity.seal(opened, associated_data=data)
+                    await self._update("pool", id_, {"sealed": anew})
+        self._identity = identity
+        await self._execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return len(rows)
 
     # --- changing
 

@@ -208,7 +208,7 @@ def config_check(file: Path, as_json: bool) -> None:
 
 @cli.group()
 def identity() -> None:
-    """Show, back up and restore the key that makes the peer id and seals secrets."""
+    """Work on the key that makes the peer id and seals secrets."""
 
 
 @identity.command("show", epilog="Example: prbkit identity show -c prbkit.toml")
@@ -261,6 +261,40 @@ def identity_restore(config: Path | None, file: Path, passphrase: str) -> None:
     from prbkit.cli import keys
 
     click.echo(keys.restore(load_settings(config), file, passphrase))
+
+
+@identity.command("verify", epilog="Example: prbkit identity verify -c prbkit.toml --json")
+@config_option
+@json_option
+def identity_verify(config: Path | None, as_json: bool) -> None:
+    """See that every operator's secret opens and is of the right account."""
+    from prbkit.cli import keys
+
+    rows = run(keys.verify(load_settings(config)))
+    if as_json:
+        echo_json({"ok": all(row["ok"] for row in rows), "pools": rows})
+    else:
+        for row in rows:
+            click.echo(f"pool {row['pid']} ({row['name']}): {row['problem'] or 'ok'}")
+    if not all(row["ok"] for row in rows):
+        raise SystemExit(1)
+
+
+@identity.command("rotate", epilog="Example: prbkit identity rotate -c prbkit.toml")
+@config_option
+@json_option
+def identity_rotate(config: Path | None, as_json: bool) -> None:
+    """Make a new key, seal all secrets under it, and do away with the old one.
+
+    The bridge must not run. Called again, it finishes what was cut off. Back the new key up.
+    """
+    from prbkit.cli import keys
+
+    peer_id, count = run(keys.rotate(load_settings(config)))
+    if as_json:
+        echo_json({"peer_id": peer_id, "secrets": count})
+    else:
+        click.echo(f"{peer_id}\n{count} secrets are sealed under it; back it up")
 
 
 cli.add_command(devnet_command)
