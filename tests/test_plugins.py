@@ -140,7 +140,8 @@ def test_a_plugin_file_is_loaded(tmp_path: Path) -> None:
 
 HEAVY = (
     "aiohttp", "asyncio", "cryptography", "google.protobuf", "hypothesis", "lmdb",
-    "prometheus_client", "pydantic", "pytest", "redis", "rich", "scalecodec", "substrateinterface", "zmq",
+    "prometheus_client", "pydantic", "pytest", "redis", "rich", "scalecodec",
+    "substrateinterface", "zmq",
 )  # fmt: skip
 
 
