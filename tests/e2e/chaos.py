@@ -26,8 +26,9 @@ from tests.e2e.farm import SERVICES, Farm
 from tests.e2e.harness import prbkit
 from tests.plugins.redis_queue.server import Server
 
-MOMENTS = (0.02, 4.0)
-"""Seconds between two blows, log-uniform: from a heartbeat of the code to several blocks."""
+PACES = ((0.02, 4.0), (0.3, 8.0), (2.0, 12.0))
+"""Seconds between two blows, log-uniform, one pair for each seed: from blows in the midst of
+recovery to such that leave time for several blocks and jobs between."""
 
 
 def children(parent: int) -> Sequence[int]:
@@ -45,6 +46,7 @@ class Chaos:
 
     def __init__(self, seed: int, farm: Farm, redis: Server | None, say: Callable[[str], object]):
         self._random = random.Random(seed)
+        self._pace = self._random.choice(PACES)
         self._farm = farm
         self._redis = redis
         self._say = say
@@ -55,7 +57,7 @@ class Chaos:
         """Kill and start again until so much time has passed."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            self._sleep(*MOMENTS)
+            self._sleep(*self._pace)
             victims = self._victims()
             self._say(f"kill {', '.join(victims)}")
             for victim in victims:
@@ -122,7 +124,7 @@ class Chaos:
         ]
         assert not alive, f"children have outlived their parents: {alive}"
         farm.processes["data_provider"].stop()  # fsck wants the store for itself
-        done = prbkit("fsck", "--json", "-c", str(farm.config("data_provider")), **farm.environ)
+        done = prbkit("fsck", "--json", "-c", str(farm.config("data_provider")), **farm.environ)  # type: ignore[arg-type]
         assert done.returncode == 0, done.stdout + done.stderr
         self._say(f"fsck: {json.loads(done.stdout)}")
 
@@ -158,7 +160,7 @@ def _seeds(text: str) -> Sequence[int]:
 
 @click.command()
 @click.option("--seeds", default="1-10", show_default=True, help="One, or first-last.")
-@click.option("--seconds", default=45.0, show_default=True, help="Of blows, for each seed.")
+@click.option("--seconds", default=60.0, show_default=True, help="Of blows, for each seed.")
 @click.option(
     "--keep", type=click.Path(file_okay=False, path_type=Path), help="Where failed farms stay."
 )
