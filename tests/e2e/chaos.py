@@ -60,7 +60,8 @@ class Chaos:
             self._sleep(*self._pace)
             victims = self._victims()
             self._say(f"kill {', '.join(victims)}")
-            for victim in victims:
+            # Runners first: they are found through their parent.
+            for victim in sorted(victims, key=lambda each: each != "runner"):
                 self._kill(victim)
             if self._random.random() < 0.3:
                 self._sleep(0.02, 3.0)
