@@ -547,8 +547,9 @@ class JobRecord:
     """A job and what has become of it.
 
     `error` is the first failure; `errors` has one entry (None: it succeeded) for each call that
-    the job made. `block` is where it was included. A finalized job with an `error` is included,
-    but what became of its calls cannot be told any more: only the chain's state says.
+    the job made. `block` is where it was included; of one that expired with a block, where it was
+    certain that it can be included no more. A finalized job with an `error` is included, but what
+    became of its calls cannot be told any more: only the chain's state says.
     """
 
     job: TradeJob

@@ -67,7 +67,8 @@ CREATE TABLE IF NOT EXISTS counts (state TEXT PRIMARY KEY, number INTEGER NOT NU
 class Freed:
     """A job that may be signed: no extrinsic with it can be included any more.
 
-    `order` numbers jobs as they came; `attempt` is that of its next extrinsic, from 1.
+    `order` numbers jobs as they came; `attempt` is that of its next extrinsic, from 1. It is 0
+    for a job that is new to this journal and that another one may have known.
     """
 
     job: TradeJob
@@ -152,10 +153,10 @@ class Journal:
                 if row is None:
                     order += 1
                     db.execute(
-                        "INSERT INTO jobs (key, position, attempt, job) VALUES (?, ?, 0, ?)",
+                        "INSERT INTO jobs (key, position, attempt, job) VALUES (?, ?, -1, ?)",
                         (job.key, order, dump_job(job)),
                     )
-                    new.append(Freed(job, order, 1))
+                    new.append(Freed(job, order, 0))
                 elif row[0] is not None:
                     ended[job.key] = replace(load_record(row[0]), job=job)
             return ended, new

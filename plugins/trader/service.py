@@ -58,6 +58,8 @@ WAIT = 5.0
 PAUSE = 2.0
 """Seconds to wait after the chain or the queue failed."""
 
+UNDER_WAY = (JobState.BATCHED, JobState.SUBMITTED, JobState.IN_BLOCK)
+
 
 class Trader:
     """The service. Each run begins with what the journal holds, and nothing else."""
@@ -99,6 +101,13 @@ class _Run:
         """The same by job."""
         self._waiting: dict[str, list[tuple[Lane, Freed]]] = {}
         """Key of a job → those that wait for its end, since they share a call with it."""
+        self._unvetted: list[Freed] = []
+        self._strange: list[tuple[TradeJob, int]] = []
+        """Jobs that a trader whose journal is gone has signed, and the block after which none of
+        its extrinsics can be included."""
+        self._compared = 0.0
+        self._settled = 0
+        """The newest block that held an extrinsic of ours."""
         self._chain: Chain
         self._journal: Journal
         self._queue: TradeQueue
@@ -144,7 +153,8 @@ class _Run:
                 self._claim(item.job, item.once)
         for free in left.freed:
             self._live[free.job.key] = JobState.QUEUED
-        self._freed += left.freed
+        self._freed += [free for free in left.freed if free.attempt]
+        self._unvetted += [free for free in left.freed if not free.attempt]
         if left.intents:
             log.info("looking for %d extrinsics of before", len(left.intents))
             await self._persist(self._look_for_all)
@@ -167,6 +177,8 @@ class _Run:
                 await asyncio.sleep(PAUSE)
                 continue
             try:
+                await self._admit(await self._vetted())
+                await self._refill()
                 jobs = await self._queue.take(self._settings.consumer, min(room, TAKE), WAIT)
             except QueueError as error:
                 log.warning("cannot take jobs: %s", error)
@@ -191,7 +203,69 @@ class _Run:
             self._tell(record)
         for each in new:
             self._live[each.job.key] = JobState.QUEUED
-        await self._admit(new)
+        self._unvetted += new
+
+    async def _vetted(self) -> Sequence[Freed]:
+        """Give the new jobs that may be signed: those that nobody has signed before.
+
+        This journal has never seen them; the queue may have, through a trader whose journal is
+        gone. What that one has signed may be in a block or in a pool, and cannot be looked for.
+        """
+        jobs = tuple(self._unvetted)
+        records = [await self._queue.get(each.job.key) for each in jobs]
+        clear = [
+            replace(each, attempt=1)
+            for each, record in zip(jobs, records, strict=True)
+            if record is None or record.state is JobState.QUEUED
+        ]
+        if len(clear) < len(jobs):
+            head = await self._persist(self._chain.source.finalized_head)
+            known = {each.job.key for each in clear}
+            strange = [each.job for each in jobs if each.job.key not in known]
+            self._strange += [(job, head.number + self._settings.era_period) for job in strange]
+            log.warning("%d jobs were signed by a trader whose journal is gone", len(strange))
+        del self._unvetted[: len(jobs)]
+        return clear
+
+    async def _end_strange(self, head: Head) -> None:
+        """End the jobs of a lost journal once their extrinsics can be included no more."""
+        over = [job for job, until in self._strange if until <= head.number]
+        if not over:
+            return
+        self._strange = [each for each in self._strange if each[1] > head.number]
+        error = JobError(
+            message="signed by a trader whose journal is gone: the chain alone knows its outcome"
+        )
+        records = [self._record(job, JobState.EXPIRED, block=head, error=error) for job in over]
+        await self._journal.end(records)
+        for record in records:
+            self._end(record)
+
+    async def _refill(self) -> None:
+        """Put what is under way here again where the queue has lost it.
+
+        Who puts jobs must see what is on its way, or may mean the same by other jobs.
+        """
+        now = time.monotonic()
+        if self._outbox or now < self._compared + WAIT:
+            return
+        counts = await self._queue.counts()
+        self._compared = now
+        here = sum(state is not JobState.QUEUED for state in self._live.values())
+        if here <= sum(counts.get(state, 0) for state in UNDER_WAY):
+            return
+        for job in self._held():
+            await self._queue.put(job)
+            state = self._live.get(job.key)
+            if state is not None and state is not JobState.QUEUED:
+                self._outbox.setdefault(job.key, self._record(job, state))
+        self._outbox_filled.set()
+
+    def _held(self) -> Sequence[TradeJob]:
+        """The jobs that are waiting or on their way, as far as they are in a lane."""
+        lanes = tuple(self._lanes.values())
+        open_ = [item.job for lane in lanes for intent in lane.open for item in intent.items]
+        return [*open_, *(entry.job for lane in lanes for entry in lane.pending)]
 
     async def _admit_freed(self) -> None:
         freed, self._freed = self._freed, []
@@ -274,6 +348,13 @@ class _Run:
     async def _facts(self) -> tuple[Runtime, Mapping[int, Pool], Head]:
         """The best finalized block, the runtime there, and the pools by pid."""
         head = await self._chain.source.finalized_head()
+        if head.number < self._settled:
+            # It would give a nonce that is used up, and an era that is shorter than meant.
+            raise SourceError(
+                f"the node has finalized {head.number}, behind block {self._settled} of before",
+                where=self._chain.source.url,
+                hint="it is syncing, or endpoints follow different chains",
+            )
         runtime = await self._chain.runtime(head.hash)
         return runtime, {pool.pid: pool for pool in await self._inventory.pools()}, head
 
@@ -435,6 +516,7 @@ class _Run:
         try:
             async for head in heads:
                 await self._persist(partial(self._observe, head.number))
+                await self._end_strange(head)
                 await self._admit_freed()
         finally:
             if isinstance(heads, AsyncGenerator):
@@ -477,6 +559,7 @@ class _Run:
             )
             made += [n for n, error in zip(item.once, share, strict=False) if n and error is None]
         await self._journal.finish(intent, records, made)
+        self._settled = max(self._settled, block.number)
         lane.close(intent)
         for record in records:
             self._end(record)

@@ -38,9 +38,9 @@ async def test_an_intent_survives_and_ends_once(tmp_path: Path) -> None:
         ended, new = await journal.accept([job("a"), job("b"), job("c")])
         assert not ended
         assert [(each.job.key, each.order, each.attempt) for each in new] == [
-            ("a", 0, 1),
-            ("b", 1, 1),
-            ("c", 2, 1),
+            ("a", 0, 0),
+            ("b", 1, 0),
+            ("c", 2, 0),
         ]
         await journal.begin(intent(1, "a", "b"), GENESIS)
     async with Journal(path) as journal:

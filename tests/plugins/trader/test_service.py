@@ -277,6 +277,89 @@ async def test_jobs_taken_are_kept_while_the_journal_cannot_be_written(
     assert chain.ledger == [(ALICE, b"a")]
 
 
+async def state_of(queue: SqliteQueue, key: str) -> JobState | None:
+    record = await queue.get(key)
+    return None if record is None else record.state
+
+
+async def until_state(queue: SqliteQueue, key: str, state: JobState) -> None:
+    """Wait without a block."""
+    async with asyncio.timeout(60):
+        while await state_of(queue, key) is not state:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+
+@pytest.mark.parametrize("included", ["before", "after", "never"])
+async def test_a_lost_journal_makes_no_call_twice(
+    md: Metadata, tmp_path: Path, included: str
+) -> None:
+    """What the lost one has signed is left alone until it can be included no more."""
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(remark(md, "once"))
+        async with trading(context(chain, queue, tmp_path)):
+            await until_state(queue, "once", JobState.SUBMITTED)
+        for file in tmp_path.glob("trader.db*"):
+            file.unlink()
+    if included == "never":
+        chain.pool.clear()
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        if included == "before":
+            await chain.step()
+        async with trading(context(chain, queue, tmp_path)) as running:
+            await until(chain, running, lambda: ended(queue, ["once"]))
+            found = await ended(queue, ["once"])
+            assert found
+            record = found["once"]
+            assert record.state is JobState.EXPIRED
+            assert record.block is not None
+            assert record.block.number >= FAST["era_period"]
+            assert record.error is not None
+            assert "journal is gone" in record.error.message
+            # The next attempt is another job, as its producer decides, and goes through.
+            await queue.put(remark(md, "twice"))
+            await until(chain, running, lambda: ended(queue, ["twice"]))
+    once = [] if included == "never" else [(ALICE, b"once")]
+    assert chain.ledger == [*once, (ALICE, b"twice")]
+
+
+async def test_a_new_job_is_vetted_again_after_a_death(md: Metadata, tmp_path: Path) -> None:
+    """That nobody has signed it is forgotten with the process, and so asked again."""
+    chain = FakeChain(md)
+    job = remark(md, "once")
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(job)
+        assert await queue.take("trader", 1, 0) == [job]
+        await queue.report([JobRecord(job, JobState.SUBMITTED, time.time())])
+        async with Journal(tmp_path / "trader.db") as journal:
+            await journal.accept([job])
+        async with trading(context(chain, queue, tmp_path)) as running:
+            await until(chain, running, lambda: ended(queue, ["once"]))
+        found = await ended(queue, ["once"])
+        assert found
+        assert found["once"].state is JobState.EXPIRED
+    assert chain.ledger == []
+
+
+async def test_a_queue_that_lost_everything_is_told_what_is_under_way(
+    md: Metadata, tmp_path: Path
+) -> None:
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(remark(md, "once"))
+        async with trading(context(chain, queue, tmp_path)) as running:
+            await until_state(queue, "once", JobState.SUBMITTED)
+            for _ in range(2):
+                await queue._db.write(lambda db: db.execute("DELETE FROM jobs"))
+                await until_state(queue, "once", JobState.SUBMITTED)
+            # The same where its producer was faster.
+            await queue._db.write(lambda db: db.execute("DELETE FROM jobs"))
+            await queue.put(remark(md, "once"))
+            await until_state(queue, "once", JobState.SUBMITTED)
+            await until(chain, running, lambda: ended(queue, ["once"]))
+    assert chain.ledger == [(ALICE, b"once")]
+
+
 async def test_what_no_node_takes_is_signed_again_and_ends_as_expired(
     md: Metadata, tmp_path: Path
 ) -> None:
@@ -308,6 +391,28 @@ async def test_a_stolen_nonce_heals(md: Metadata, tmp_path: Path) -> None:
             await until(chain, running, lambda: ended(queue, ["a"]))
     assert chain.ledger == [(ALICE, b"a")]
     assert chain.nonces[ALICE] == 2
+
+
+async def test_nothing_is_signed_on_a_node_that_is_behind(md: Metadata, tmp_path: Path) -> None:
+    """Such a one gives a nonce that is used up, as after a failover."""
+    chain = FakeChain(md)
+    behind = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        at = context(chain, queue, tmp_path, era_period=1024)
+        async with trading(at) as running:
+            await queue.put(remark(md, "first"))
+            await until(chain, running, lambda: ended(queue, ["first"]))
+            for name in ("finalized_head", "account_nonce"):
+                setattr(chain, name, getattr(behind, name))
+            submissions = chain.submissions
+            await queue.put(remark(md, "second"))
+            for _ in range(20):
+                await asyncio.sleep(0.01)
+                await chain.step()
+            assert chain.submissions == submissions
+            del chain.finalized_head, chain.account_nonce
+            await until(chain, running, lambda: ended(queue, ["second"]), blocks=200)
+    assert chain.ledger == [(ALICE, b"first"), (ALICE, b"second")]
 
 
 async def test_a_second_trader_on_one_journal_is_refused(md: Metadata, tmp_path: Path) -> None:
