@@ -6,11 +6,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal
 
-from prbkit.blobs import SgxIas, WorkerRegistrationInfo, encode_attestation
+from prbkit.blobs import (
+    DcapCollateral,
+    SgxDcap,
+    SgxIas,
+    WorkerRegistrationInfo,
+    decode_attestation_report,
+    encode_attestation,
+    encode_attestation_report,
+)
 from prbkit.errors import WorkerRefused
 from prbkit.wire.pruntime import InitRuntimeResponse, PhactoryInfo
 
-__all__ = ["attestation_provider", "registration"]
+__all__ = ["attestation_provider", "bare_quote", "registration"]
 
 PROVIDERS = {"ias": b"\1", "dcap": b"\2"}
 """SCALE AttestationProvider."""
@@ -33,12 +41,29 @@ def attestation_provider(
     return PROVIDERS[setting]
 
 
+def bare_quote(answer: InitRuntimeResponse) -> bytes | None:
+    """The DCAP quote of an answer that lacks the collateral which the chain wants with it.
+
+    :raises CodecError: if the report cannot be read.
+    """
+    if not answer.attestation.encoded_report:
+        return None
+    report = decode_attestation_report(answer.attestation.encoded_report)
+    return report.quote if isinstance(report, SgxDcap) and report.collateral is None else None
+
+
 def registration(
-    answer: InitRuntimeResponse, *, public_key: bytes, operator: bytes | None, unattested: bool
+    answer: InitRuntimeResponse,
+    *,
+    public_key: bytes,
+    operator: bytes | None,
+    unattested: bool,
+    collateral: DcapCollateral | None = None,
 ) -> Mapping[str, Any] | None:
     """The payload of a REGISTER_WORKER job, None while the worker has no attestation yet.
 
     :param unattested: whether the settings do without remote attestation.
+    :param collateral: of the answer's `bare_quote`, where it has one.
     :raises WorkerRefused: if the worker speaks of another key or operator than asked for.
     :raises CodecError: if what it says is no registration info.
     """
@@ -59,6 +84,10 @@ def registration(
         # The older call takes the older info, which ends after the operator.
         older = replace(info, para_id=None, max_consensus_version=None)
         return _payload(older, encode_attestation(report), v2=False)
+    quote = bare_quote(answer)
+    if quote is not None and collateral is not None:
+        whole = encode_attestation_report(SgxDcap(quote, collateral))
+        return _payload(info, whole, v2=True)
     return _payload(info, attestation.encoded_report or NO_REPORT, v2=True)
 
 

@@ -18,6 +18,7 @@ from .control import Assignment, Line, WorkerReport
 from .feed import Feeder
 from .follower import Follower
 from .jobs import JobBook
+from .pccs import Pccs
 from .states import Event
 from .worker import Shared, WorkerLoop
 
@@ -75,14 +76,22 @@ class Runner:
         )
         async with aiohttp.ClientSession(connector=connector) as session:
             follower = Follower(self._context, feeder)
+            pccs = Pccs(
+                settings.pccs_url,
+                session,
+                timeout=settings.pccs_timeout,
+                age=settings.pccs_cache_age,
+                verify=settings.pccs_verify,
+            )
             try:
                 async with asyncio.TaskGroup() as group:
                     group.create_task(feeder.run(), name="feeder")
                     group.create_task(follower.run(), name="follower")
-                    self._shared = Shared(settings, session, feeder, follower, book)
+                    self._shared = Shared(settings, session, feeder, follower, book, pccs)
                     self._group = group
                     self._follow_wishes()
             finally:
+                await pccs.close()
                 self._group = self._shared = None
                 self._workers.clear()
 

@@ -44,6 +44,12 @@ class LifecycleSettings(Section):
 
     attestation: Literal["auto", "ias", "dcap", "none"] = "auto"
     """What pRuntime attests itself with; `auto` asks it what it can."""
+    pccs_url: str = "https://pccs.phala.network/sgx/certification/v4/"
+    """Where the collateral of DCAP quotes comes from."""
+    pccs_timeout: float = Field(default=10.0, gt=0)
+    pccs_cache_age: float = Field(default=3600.0, gt=0)
+    pccs_verify: bool = True
+    """Check the PCCS's certificate; one of your own may have signed itself."""
     skip_ra: bool = False
     """Initialise pRuntime without remote attestation (development chains take that)."""
     min_score: int = Field(default=50, ge=0)

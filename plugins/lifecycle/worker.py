@@ -25,8 +25,9 @@ from . import onchain
 from .control import Assignment, WorkerReport
 from .egress import read_egress
 from .jobs import JobBook, Outcome
+from .pccs import Pccs
 from .pruntime import PRuntime, TooBig
-from .registration import attestation_provider, registration
+from .registration import attestation_provider, bare_quote, registration
 from .sender import Sender
 from .states import Effect, Event, State, step
 
@@ -56,6 +57,7 @@ class Shared:
     feeder: Feeder
     follower: Follower
     book: JobBook
+    pccs: Pccs
 
 
 class WorkerLoop:
@@ -346,11 +348,13 @@ class WorkerLoop:
     ) -> str:
         async def payload() -> Mapping[str, Any]:
             answer = await pruntime.get_runtime_info(refresh=True, operator=wish.operator)
+            quote = bare_quote(answer)
             made = registration(
                 answer,
                 public_key=self._public_key,
                 operator=wish.operator,
                 unattested=self._settings.skip_ra or self._settings.attestation == "none",
+                collateral=None if quote is None else await self._shared.pccs.collateral(quote),
             )
             if made is None:
                 raise _NoAttestationYet("it has no attestation yet", where=pruntime.endpoint)

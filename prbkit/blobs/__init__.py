@@ -72,6 +72,7 @@ from prbkit.blobs.planner import (
     Wait,
     assemble,
 )
+from prbkit.blobs.quote import quote_certificates
 
 __all__ = [
     "AuthoritySetChange",
@@ -133,6 +134,7 @@ __all__ = [
     "header_number",
     "header_to_sync",
     "headers_to_sync",
+    "quote_certificates",
     "signed_bytes",
     "split_storage_changes",
     "storage_changes_from_json",

@@ -10,6 +10,7 @@ import sr25519
 from prbkit import blobs
 from prbkit.testing.layouts import u64
 from prbkit.testing.messages import ENDPOINT_CONTENT, wrap_content
+from prbkit.testing.pruntime.pccs import make_quote
 from prbkit.wire import pruntime as rpc
 
 __all__ = ["MAX_CONSENSUS_VERSION", "attest", "registration_info", "sign_endpoints"]
@@ -42,7 +43,7 @@ def attest(kind: str, runtime_info: bytes) -> rpc.Attestation:
     if kind == "none":
         report, provider = None, "root"
     else:
-        quote = b"simulated quote" + hashlib.blake2b(runtime_info, digest_size=32).digest()
+        quote = make_quote(hashlib.blake2b(runtime_info, digest_size=32).digest())
         report, provider = blobs.SgxDcap(quote), "dcap"
     return rpc.Attestation(
         version=1,
