@@ -9,9 +9,46 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.stdint cimport uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
+cdef extern from "Python.h":
+    # Both return whether the cyclic collector was on. It is paused while many values are made,
+    # none of which can be garbage yet: else it walks through all of them again and again, and
+    # with them through all that the program holds.
+    int PyGC_Disable()
+    int PyGC_Enable()
+    # For tuples that hold nothing the collector looks after: it would find that out itself.
+    void PyObject_GC_UnTrack(PyObject *o)
+
 cdef extern from "compact.h" nogil:
     size_t prbkit_compact(uint8_t *out, uint64_t v)
     const char *prbkit_read_compact(const uint8_t **at, const uint8_t *end, size_t *out)
+
+cdef extern from "skip.h" nogil:
+    enum:
+        PRBKIT_SKIP_FIXED
+        PRBKIT_SKIP_BOOL
+        PRBKIT_SKIP_COMPACT
+        PRBKIT_SKIP_BYTES
+        PRBKIT_SKIP_TEXT
+        PRBKIT_SKIP_SEQUENCE
+        PRBKIT_SKIP_ARRAY
+        PRBKIT_SKIP_FIELDS
+        PRBKIT_SKIP_OPTION
+        PRBKIT_SKIP_VARIANT
+    ctypedef struct prbkit_skip_case:
+        int known
+        const prbkit_skip *inner
+        size_t size
+    ctypedef struct prbkit_skip:
+        int op
+        size_t size
+        size_t floor
+        size_t count
+        const prbkit_skip *inner
+        const prbkit_skip **parts
+        prbkit_skip_case *cases
+    const uint8_t *prbkit_skip_value(
+        const prbkit_skip *n, const uint8_t *p, const uint8_t *end, int depth
+    )
 
 cdef enum:
     # Containers within containers. Each makes one level of Python objects, so that a decoded

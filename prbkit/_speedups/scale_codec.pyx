@@ -5,6 +5,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.list cimport PyList_Append
 from cpython.object cimport PyObject
 from libc.stdint cimport uint8_t
+from libc.string cimport memset
 
 
 @cython.final
@@ -71,10 +72,14 @@ def decode_value(Registry registry not None, Py_ssize_t type_id, data, offset=0,
     cdef ScalePlan plan = registry.plan(type_id)
     check_offset(raw, offset)
     reader_init(&r, raw, offset)
+    cdef int collecting = PyGC_Disable()
     try:
         value = plan.decode(&r)
     except MemoryError:
         raise CodecError(f"a value of type {type_id} does not fit the memory") from None
+    finally:
+        if collecting:
+            PyGC_Enable()
     check_end(&r, trailing)
     return value, r.pos - r.start
 
@@ -86,7 +91,7 @@ def skip_value(Registry registry not None, Py_ssize_t type_id, data, offset=0):
     cdef ScalePlan plan = registry.plan(type_id)
     check_offset(raw, offset)
     reader_init(&r, raw, offset)
-    plan.skip(&r)
+    skip_plan(plan, &r)
     return r.pos - r.start
 
 
@@ -107,20 +112,27 @@ def encode_value(Registry registry not None, Py_ssize_t type_id, value):
 def prepare_plans(Registry registry not None):
     """Make the plan of every type now."""
     cdef Py_ssize_t i
-    for i in range(len(registry.types)):
-        registry.plan(i)
+    cdef int collecting = PyGC_Disable()
+    try:
+        for i in range(len(registry.types)):
+            registry.plan(i)
+    finally:
+        if collecting:
+            PyGC_Enable()
 
 
 @cython.final
 cdef class EventDecoder:
     """Decodes System.Events to `Event` objects, those of some pallets alone if asked for."""
 
+    cdef Registry registry
     cdef ScalePlan records
     cdef ScalePlan phase
     cdef VariantPlan event
     cdef ScalePlan topics
 
     def __init__(self, Registry registry not None, Py_ssize_t type_id):
+        self.registry = registry  # the owner of all plans
         self.records = registry.plan(type_id)
         record = (
             (<SequencePlan>self.records).item if type(self.records) is SequencePlan else None
@@ -145,33 +157,42 @@ cdef class EventDecoder:
         """Decode all records, or (`pallets`, a set of names) those of some pallets."""
         cdef ScaleReader r
         cdef bytes raw = as_bytes(data)
+        cdef ScalePlan item = (<SequencePlan>self.records).item
         cdef Py_ssize_t i, count
+        cdef int collecting
         cdef list result = []
+        cdef bint[256] wanted
+        memset(wanted, 0, sizeof(wanted))
+        if pallets is not None:
+            for case in self.event.cases.values():
+                wanted[(<VariantCase>case).index] = (<VariantCase>case).name in pallets
         reader_init(&r, raw, 0)
-        count = reader_length(&r, (<SequencePlan>self.records).item.floor)
+        count = reader_length(&r, item.floor)
         reader_enter(&r, <PyObject *>self.records)
+        collecting = PyGC_Disable()
         try:
             for i in range(count):
                 r.frames[0].step = i
-                if pallets is None:
-                    PyList_Append(result, self.record(&r))
-                elif self.is_of(&r, pallets):
+                if pallets is None or wanted[self.pallet_index(&r)]:
                     PyList_Append(result, self.record(&r))
                 else:
-                    (<SequencePlan>self.records).item.skip(&r)
+                    skip_plan(item, &r)
         except MemoryError:
             raise CodecError("events do not fit the memory") from None
+        finally:
+            if collecting:
+                PyGC_Enable()
         r.depth = 0
         check_end(&r, False)
         return result
 
-    cdef bint is_of(self, ScaleReader *r, object pallets) except -1:
-        """Look ahead whether the next record's pallet is one of `pallets`."""
+    cdef uint8_t pallet_index(self, ScaleReader *r) except? 255:
+        """Look ahead of which pallet the next record is."""
         cdef const uint8_t *start = r.pos
-        self.phase.skip(r)
-        pallet = self.event.case_at(r).name
+        skip_plan(self.phase, r)
+        cdef uint8_t index = self.event.case_at(r).index
         r.pos = start
-        return pallet in pallets
+        return index
 
     cdef Event record(self, ScaleReader *r):
         cdef Event event = Event.__new__(Event)

@@ -11,17 +11,23 @@ cdef extern from "Python.h":
     )
 
 
+@cython.no_gc
 cdef class ScalePlan:
     """How one type is decoded, encoded and skipped, without a look at the metadata.
 
     Every plan is one such object, shared by all the types it stands for; the values it makes are
     plain Python objects. `floor` is the fewest bytes a value takes. `fixed` is the size of every
     value where any bytes of that size are one, else -1. Both are set by `measure`.
+
+    Plans of recursive types hold each other, and there are thousands: instead of having the
+    collector look after them, the registry that owns them takes them apart (`unlink`).
     """
 
     cdef readonly Py_ssize_t floor
     cdef readonly Py_ssize_t fixed
     cdef int measured
+    # How to skip a value without a plan; its pointers lead into other plans' `node`.
+    cdef prbkit_skip node
     # Structs, tuples and arrays within each other, down to where a value may end.
     cdef int height
 
@@ -44,6 +50,16 @@ cdef class ScalePlan:
     cdef int measure(self, int depth) except -1:
         return 0
 
+    cdef int unlink(self) except -1:
+        return 0
+
+    cdef int compile_skip(self) except -1:
+        """Fill `node`, when this plan and its parts are measured."""
+        if self.fixed > 0:
+            self.node.op = PRBKIT_SKIP_FIXED
+            self.node.size = <size_t>self.fixed
+        return 0
+
 
 cdef inline object long_from(const uint8_t *p, Py_ssize_t size, bint signed):
     return _PyLong_FromByteArray(p, size, 1, signed)
@@ -53,6 +69,7 @@ cdef bint is_int(object value):
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+@cython.no_gc
 @cython.final
 cdef class UintPlan(ScalePlan):
     """u8 to u64."""
@@ -95,6 +112,7 @@ cdef class UintPlan(ScalePlan):
         return number
 
 
+@cython.no_gc
 @cython.final
 cdef class WideIntPlan(ScalePlan):
     """u128, u256 and the signed integers."""
@@ -128,6 +146,7 @@ cdef class WideIntPlan(ScalePlan):
         return writer_put(w, PyBytes_AS_STRING(raw), self.size)
 
 
+@cython.no_gc
 @cython.final
 cdef class CompactPlan(ScalePlan):
     """Compact<u8> to Compact<u128>."""
@@ -143,6 +162,11 @@ cdef class CompactPlan(ScalePlan):
         if self.size < 16 and (high[0] or (self.size < 8 and low[0] >> (8 * self.size))):
             r.pos = p
             return reader_fail(r, f"compact does not fit {8 * self.size} bits")
+        return 0
+
+    cdef int compile_skip(self) except -1:
+        self.node.op = PRBKIT_SKIP_COMPACT
+        self.node.size = <size_t>self.size
         return 0
 
     cdef object decode(self, ScaleReader *r):
@@ -168,8 +192,13 @@ cdef class CompactPlan(ScalePlan):
         return writer_put(w, PyBytes_AS_STRING(raw), size)
 
 
+@cython.no_gc
 @cython.final
 cdef class BoolPlan(ScalePlan):
+    cdef int compile_skip(self) except -1:
+        self.node.op = PRBKIT_SKIP_BOOL
+        return 0
+
     cdef object decode(self, ScaleReader *r):
         cdef const uint8_t *p = r.pos
         self.skip(r)
@@ -189,6 +218,7 @@ cdef class BoolPlan(ScalePlan):
         return writer_byte(w, value is True)
 
 
+@cython.no_gc
 @cython.final
 cdef class CharPlan(ScalePlan):
     """A Rust char: a u32 that is a Unicode scalar value."""
@@ -213,8 +243,13 @@ cdef class CharPlan(ScalePlan):
         return writer_uint(w, ord(value), 4)
 
 
+@cython.no_gc
 @cython.final
 cdef class TextPlan(ScalePlan):
+    cdef int compile_skip(self) except -1:
+        self.node.op = PRBKIT_SKIP_TEXT
+        return 0
+
     cdef object decode(self, ScaleReader *r):
         return reader_text(r)
 
@@ -233,9 +268,14 @@ cdef class TextPlan(ScalePlan):
         return writer_put(w, PyBytes_AS_STRING(raw), len(raw))
 
 
+@cython.no_gc
 @cython.final
 cdef class BytesPlan(ScalePlan):
     """Vec<u8>."""
+
+    cdef int compile_skip(self) except -1:
+        self.node.op = PRBKIT_SKIP_BYTES
+        return 0
 
     cdef object decode(self, ScaleReader *r):
         cdef Py_ssize_t size = reader_length(r, 1)
@@ -256,6 +296,7 @@ cdef class BytesPlan(ScalePlan):
         return writer_put(w, PyBytes_AS_STRING(raw), PyBytes_GET_SIZE(raw))
 
 
+@cython.no_gc
 @cython.final
 cdef class FixedBytesPlan(ScalePlan):
     """[u8; n]: hashes, account ids, signatures."""
@@ -282,12 +323,17 @@ cdef class FixedBytesPlan(ScalePlan):
         return writer_put(w, PyBytes_AS_STRING(raw), self.size)
 
 
+@cython.no_gc
 @cython.final
 cdef class UnitPlan(ScalePlan):
     """Whatever takes no bytes and has no parts: (), a fieldless struct, Compact<()>."""
 
     def __cinit__(self):
         self.floor = self.fixed = 0
+
+    cdef int compile_skip(self) except -1:
+        self.node.op = PRBKIT_SKIP_FIXED
+        return 0
 
     cdef object decode(self, ScaleReader *r):
         return ()
@@ -301,6 +347,7 @@ cdef class UnitPlan(ScalePlan):
         return 0
 
 
+@cython.no_gc
 @cython.final
 cdef class BitsPlan(ScalePlan):
     """BitVec: a count of bits, then whole words of 8 to 64 bits, little-endian."""
@@ -358,3 +405,12 @@ cdef class BitsPlan(ScalePlan):
             if bit:
                 p[self.byte_at(i)] |= self.mask_at(i)
         return 0
+
+
+cdef inline int skip_plan(ScalePlan plan, ScaleReader *r) except -1:
+    """Skip a value the fast way, or where that won't do, as its plan does."""
+    cdef const uint8_t *end = prbkit_skip_value(&plan.node, r.pos, r.end, 0)
+    if end == NULL:
+        return plan.skip(r)
+    r.pos = end
+    return 0

@@ -3,6 +3,7 @@
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from libc.stdint cimport uint8_t, uint64_t
+from libc.string cimport memcmp, memcpy
 
 cdef tuple HASHERS = (
     "Blake2_128", "Blake2_256", "Blake2_128Concat",
@@ -11,8 +12,9 @@ cdef tuple HASHERS = (
 cdef tuple MODIFIERS = ("Optional", "Default", "Required")
 
 
+@cython.no_gc
 @cython.final
-cdef class StorageItem:
+cdef class StorageItem(Text):
     """One storage item of a pallet.
 
     `hashers` is empty for a plain value; `keys` holds the type id of each parameter; `default`
@@ -25,29 +27,20 @@ cdef class StorageItem:
     cdef readonly tuple keys
     cdef readonly Py_ssize_t value
     cdef readonly bytes default
-    cdef Docs text
-
-    @property
-    def docs(self):
-        return self.text.lines()
 
 
+@cython.no_gc
 @cython.final
-cdef class Constant:
+cdef class Constant(Text):
     """A constant of a pallet: its type id and SCALE value."""
 
     cdef readonly str name
     cdef readonly Py_ssize_t type_id
     cdef readonly bytes value
-    cdef Docs text
-
-    @property
-    def docs(self):
-        return self.text.lines()
 
 
 @cython.final
-cdef class Pallet:
+cdef class Pallet(Text):
     """One pallet. `calls`, `events` and `errors` are type ids, None where there are none."""
 
     cdef readonly str name
@@ -58,11 +51,6 @@ cdef class Pallet:
     cdef readonly object calls
     cdef readonly object events
     cdef readonly object errors
-    cdef Docs text
-
-    @property
-    def docs(self):
-        return () if self.text is None else self.text.lines()
 
     def __repr__(self):
         return f"<Pallet {self.index} {self.name}>"
@@ -80,18 +68,14 @@ cdef class SignedExtension:
         return f"SignedExtension({self.identifier!r}, {self.extra}, {self.additional})"
 
 
+@cython.no_gc
 @cython.final
-cdef class RuntimeMethod:
+cdef class RuntimeMethod(Text):
     """A method of a runtime API (version 15): inputs as (name, type id), output as type id."""
 
     cdef readonly str name
     cdef readonly tuple inputs
     cdef readonly Py_ssize_t output
-    cdef Docs text
-
-    @property
-    def docs(self):
-        return self.text.lines()
 
 
 @cython.final
@@ -111,10 +95,30 @@ cdef class MetadataParts:
     cdef readonly object extrinsic_type
 
 
+cdef enum:
+    NAME_SLOTS = 4096
+
+
+cdef inline size_t name_slot(const uint8_t *data, size_t size) noexcept:
+    cdef uint64_t head = 0, tail = 0
+    cdef size_t some = min(size, <size_t>8)
+    memcpy(&head, data, some)
+    memcpy(&tail, data + size - some, some)
+    head = (head ^ (tail << 1) ^ size) * <uint64_t>0x9E3779B97F4A7C15
+    return head >> 52
+
+
+cdef struct SeenName:
+    const uint8_t *data
+    size_t size
+    PyObject *text  # owned by MetadataReader.texts
+
+
 cdef class MetadataReader:
     cdef bytes raw
     cdef ScaleReader r
     cdef dict texts
+    cdef SeenName seen[NAME_SLOTS]
 
     def __cinit__(self, bytes raw):
         self.raw = raw
@@ -122,9 +126,23 @@ cdef class MetadataReader:
         reader_init(&self.r, raw, 0)
 
     cdef str name(self):
-        # Names repeat by the thousands: one object each, so that dict lookups compare pointers.
+        # Names repeat by the thousands: one object each, so that dict lookups compare pointers,
+        # and most are found by their bytes before an object is made.
+        cdef const uint8_t *p = self.r.pos
+        cdef size_t size = 0
+        cdef SeenName *seen
+        if prbkit_read_compact(&p, self.r.end, &size) != NULL or size > <size_t>(self.r.end - p):
+            return reader_text(&self.r)
+        seen = &self.seen[name_slot(p, size)]
+        if seen.text != NULL and seen.size == size and memcmp(seen.data, p, size) == 0:
+            self.r.pos = p + size
+            return <str>seen.text
         text = reader_text(&self.r)
-        return self.texts.setdefault(text, text)
+        text = self.texts.setdefault(text, text)
+        seen.data = p
+        seen.size = size
+        seen.text = <PyObject *>text
+        return <str>text
 
     cdef str name_or_none(self):
         return self.name() if self.flag() else None
@@ -161,17 +179,24 @@ cdef class MetadataReader:
         cdef const uint8_t *p = reader_take(&self.r, size)
         return PyBytes_FromStringAndSize(<const char *>p, size)
 
-    cdef Docs docs(self):
-        cdef Docs docs = Docs()
-        docs.raw = self.raw
-        docs.offset = self.r.pos - self.r.start
-        self.skip_texts()
-        return docs
+    cdef int docs(self, Text of) except -1:
+        of.raw = self.raw
+        of.docs_at = self.r.pos - self.r.start
+        return self.skip_texts()
+
+    cdef int skip_text(self) except -1:
+        cdef size_t size = 0
+        cdef const uint8_t *p = self.r.pos
+        if prbkit_read_compact(&p, self.r.end, &size) == NULL and size <= <size_t>(self.r.end - p):
+            self.r.pos = p + size
+            return 0
+        reader_take(&self.r, reader_length(&self.r, 1))
+        return 0
 
     cdef int skip_texts(self) except -1:
         cdef Py_ssize_t _i, count = reader_length(&self.r, 1)
         for _i in range(count):
-            reader_take(&self.r, reader_length(&self.r, 1))
+            self.skip_text()
         return 0
 
     cdef tuple names(self):
@@ -186,20 +211,32 @@ cdef class MetadataReader:
         cdef TypeField field = TypeField()
         field.name = self.name_or_none()
         field.type_id = self.id()
-        field.type_name = self.name_or_none()
+        if self.flag():
+            field.raw = self.raw
+            field.type_name_at = self.r.pos - self.r.start
+            self.skip_text()
         self.skip_texts()
         return field
 
     cdef tuple fields(self):
-        cdef Py_ssize_t count = reader_length(&self.r, 4)
-        return tuple([self.field() for _i in range(count)])
+        cdef Py_ssize_t i, count = reader_length(&self.r, 4)
+        cdef tuple fields
+        if count == 0:
+            return ()
+        fields = PyTuple_New(count)
+        for i in range(count):
+            field = self.field()
+            Py_INCREF(field)
+            PyTuple_SET_ITEM(fields, i, field)
+        PyObject_GC_UnTrack(<PyObject *>fields)
+        return fields
 
     cdef TypeVariant variant(self):
         cdef TypeVariant variant = TypeVariant()
         variant.name = self.name()
         variant.fields = self.fields()
         variant.index = self.byte()
-        variant.text = self.docs()
+        self.docs(variant)
         return variant
 
     cdef TypeInfo type_info(self):
@@ -220,7 +257,13 @@ cdef class MetadataReader:
             info.fields = self.fields()
         elif info.code == KIND_VARIANT:
             count = reader_length(&self.r, 4)
-            info.variants = tuple([self.variant() for _i in range(count)])
+            variants = PyTuple_New(count)
+            for _i in range(count):
+                variant = self.variant()
+                Py_INCREF(variant)
+                PyTuple_SET_ITEM(variants, _i, variant)
+            PyObject_GC_UnTrack(<PyObject *>variants)
+            info.variants = variants
         elif info.code == KIND_SEQUENCE or info.code == KIND_COMPACT:
             info.item = self.id()
         elif info.code == KIND_ARRAY:
@@ -233,7 +276,7 @@ cdef class MetadataReader:
         else:
             info.store = self.id()
             info.order = self.id()
-        info.text = self.docs()
+        self.docs(info)
         return info
 
     cdef Registry types(self):
@@ -269,7 +312,7 @@ cdef class MetadataReader:
                 reader_fail(&self.r, f"storage map {item.name} has {count} hashers for {key!r}")
         item.value = self.id()
         item.default = self.blob()
-        item.text = self.docs()
+        self.docs(item)
         return item
 
     cdef Constant constant(self):
@@ -277,7 +320,7 @@ cdef class MetadataReader:
         constant.name = self.name()
         constant.type_id = self.id()
         constant.value = self.blob()
-        constant.text = self.docs()
+        self.docs(constant)
         return constant
 
     cdef Pallet pallet(self, Registry registry, int version):
@@ -303,7 +346,7 @@ cdef class MetadataReader:
         pallet.errors = self.id_or_none()
         pallet.index = self.byte()
         if version >= 15:
-            pallet.text = self.docs()
+            self.docs(pallet)
         return pallet
 
     cdef SignedExtension extension(self):
@@ -324,7 +367,7 @@ cdef class MetadataReader:
             inputs.append((name, self.id()))
         method.inputs = tuple(inputs)
         method.output = self.id()
-        method.text = self.docs()
+        self.docs(method)
         return method
 
     cdef dict runtime_apis(self):
@@ -402,7 +445,12 @@ def read_metadata(data):
         raise CodecError(f"metadata is version {version}, only 14 and 15 can be read")
     cdef MetadataReader reader = MetadataReader(raw)
     reader.r.pos += 5
-    return reader.parts(version)
+    cdef int collecting = PyGC_Disable()
+    try:
+        return reader.parts(version)
+    finally:
+        if collecting:
+            PyGC_Enable()
 
 
 cdef bytes unwrap_metadata(bytes raw):

@@ -21,37 +21,65 @@ cdef tuple PRIMITIVE_NAMES = (
 )
 
 
+@cython.no_gc
+cdef class Text:
+    """Base of what the metadata documents: where that text lies, read when asked for.
+
+    Nothing below it can be part of a cycle, so none of the thousands is given to the collector.
+    """
+
+    cdef bytes raw
+    cdef Py_ssize_t docs_at
+
+    @property
+    def docs(self):
+        cdef ScaleReader r
+        cdef Py_ssize_t count
+        if self.docs_at == 0:
+            return ()
+        reader_init(&r, self.raw, self.docs_at)
+        count = reader_length(&r, 1)
+        return tuple([reader_text(&r) for _i in range(count)])
+
+
+@cython.no_gc
 @cython.final
 cdef class TypeField:
     """A field of a struct or variant: name (None where unnamed), type id, type's text in Rust."""
 
     cdef readonly str name
     cdef readonly Py_ssize_t type_id
-    cdef readonly str type_name
+    cdef bytes raw
+    cdef Py_ssize_t type_name_at
+
+    @property
+    def type_name(self):
+        cdef ScaleReader r
+        if self.type_name_at == 0:
+            return None
+        reader_init(&r, self.raw, self.type_name_at)
+        return reader_text(&r)
 
     def __repr__(self):
         return f"TypeField({self.name!r}, {self.type_id}, {self.type_name!r})"
 
 
+@cython.no_gc
 @cython.final
-cdef class TypeVariant:
+cdef class TypeVariant(Text):
     """A variant of an enum: name, index byte, fields, documentation."""
 
     cdef readonly str name
     cdef readonly int index
     cdef readonly tuple fields
-    cdef Docs text
-
-    @property
-    def docs(self):
-        return self.text.lines()
 
     def __repr__(self):
         return f"TypeVariant({self.name!r}, {self.index}, {self.fields!r})"
 
 
+@cython.no_gc
 @cython.final
-cdef class TypeInfo:
+cdef class TypeInfo(Text):
     """One type of the registry, as the metadata states it.
 
     `kind` says which of the other attributes mean something: fields (composite), variants
@@ -71,7 +99,6 @@ cdef class TypeInfo:
     cdef readonly Py_ssize_t order
     cdef int code
     cdef int primitive_code
-    cdef Docs text
 
     @property
     def kind(self):
@@ -81,28 +108,11 @@ cdef class TypeInfo:
     def primitive(self):
         return PRIMITIVE_NAMES[self.primitive_code] if self.code == KIND_PRIMITIVE else None
 
-    @property
-    def docs(self):
-        return self.text.lines()
-
     def __repr__(self):
         return f"<TypeInfo {self.id} {self.kind} {'::'.join(self.path) or self.primitive or ''}>"
 
 
-cdef class Docs:
-    """Where the documentation of something lies in the metadata; read when asked for."""
-
-    cdef bytes raw
-    cdef Py_ssize_t offset
-
-    cdef tuple lines(self):
-        cdef ScaleReader r
-        cdef Py_ssize_t count
-        reader_init(&r, self.raw, self.offset)
-        count = reader_length(&r, 1)
-        return tuple([reader_text(&r) for _i in range(count)])
-
-
+@cython.no_gc_clear
 @cython.final
 cdef class Registry:
     """All types of one metadata and the plans made of them so far."""
@@ -119,6 +129,11 @@ cdef class Registry:
         self.pending = []
         self.payloads = []
         self.call_type = -1
+
+    def __dealloc__(self):
+        for plan in self.plans:
+            if plan is not None:
+                (<ScalePlan>plan).unlink()
 
     cdef TypeInfo type_at(self, Py_ssize_t type_id):
         if not 0 <= type_id < len(self.types):
@@ -157,13 +172,19 @@ cdef class Registry:
                 made = <ScalePlan>self.plans[(<TypeInfo>info).id]
                 made.measure(0)
                 made.measured = SCALE_MEASURED
+            for made in self.payloads:
+                made.measure(0)
+            for info in made_now:
+                (<ScalePlan>self.plans[(<TypeInfo>info).id]).compile_skip()
             while self.payloads:
-                (<ScalePlan>self.payloads.pop()).measure(0)
+                (<ScalePlan>self.payloads.pop()).compile_skip()
         except BaseException:
             # A half-made plan must never be found again.
+            for info in made_now + self.pending:
+                (<ScalePlan>self.plans[(<TypeInfo>info).id]).unlink()
+                self.plans[(<TypeInfo>info).id] = None
             self.pending.clear()
             self.payloads.clear()
-            self.plans = [None] * len(self.types)
             raise
         self.plans[type_id] = plan
         return plan
@@ -239,6 +260,9 @@ cdef class Registry:
             (<OptionPlan>plan).inner = self.sketch(inner)
         elif isinstance(plan, VariantPlan):
             (<VariantPlan>plan).raw_calls = info.id == self.call_type
+            if info.variants:
+                last = <TypeVariant>info.variants[len(info.variants) - 1]
+                (<VariantPlan>plan).widen((<TypeVariant>last).index + 1)
             for variant in info.variants:
                 self.fill_case(<VariantPlan>plan, <TypeVariant>variant, info.id)
             if info.path == ("sp_runtime", "multiaddress", "MultiAddress"):
@@ -273,10 +297,13 @@ cdef class Registry:
 
 
 cdef bint are_named(tuple fields, Py_ssize_t type_id) except -1:
-    names = [(<TypeField>field).name for field in fields]
-    if names.count(None) == len(names):
+    cdef Py_ssize_t named = 0, count = len(fields)
+    for field in fields:
+        named += (<TypeField>field).name is not None
+    if named == 0:
         return False
-    if None in names or len(set(names)) != len(names):
+    names = {(<TypeField>field).name for field in fields} if count > 1 else ()
+    if named != count or (count > 1 and len(names) != count):
         raise CodecError(f"fields of type {type_id} of the metadata are named badly")
     return True
 

@@ -8,6 +8,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_INCREF
 from cpython.tuple cimport PyTuple_New, PyTuple_SET_ITEM
 from libc.stdint cimport uint8_t
+from libc.string cimport memset
 
 cdef enum:
     SCALE_MEASURING = 1
@@ -23,6 +24,7 @@ cdef Py_ssize_t size_times(Py_ssize_t size, Py_ssize_t count) noexcept:
     return min(size * count, SCALE_ENDLESS)
 
 
+@cython.no_gc
 cdef class TreePlan(ScalePlan):
     """A plan with parts. `measure` refuses a type that holds itself with no way to end."""
 
@@ -44,10 +46,25 @@ cdef class TreePlan(ScalePlan):
         return 0
 
 
+@cython.no_gc
 cdef class SequencePlan(TreePlan):
     """Vec<T> and everything that is encoded like it."""
 
     cdef ScalePlan item
+
+    cdef int unlink(self) except -1:
+        self.node.op = 0
+        self.item = None
+        return 0
+
+    cdef int compile_skip(self) except -1:
+        # Items of no size are charged for, which only the plan does.
+        if self.item.floor > 0:
+            self.node.op = PRBKIT_SKIP_SEQUENCE
+            self.node.inner = &self.item.node
+            self.node.floor = <size_t>self.item.floor
+            self.node.size = <size_t>max(self.item.fixed, 0)
+        return 0
 
     cdef str step_name(self, Py_ssize_t step):
         return f"[{step}]" if step >= 0 else ""
@@ -108,6 +125,7 @@ cdef class SequencePlan(TreePlan):
         return self.put_items(value, w)
 
 
+@cython.no_gc
 @cython.final
 cdef class ArrayPlan(SequencePlan):
     """[T; n] of anything but u8."""
@@ -116,6 +134,15 @@ cdef class ArrayPlan(SequencePlan):
 
     def __cinit__(self, Py_ssize_t count):
         self.count = count
+
+    cdef int compile_skip(self) except -1:
+        TreePlan.compile_skip(self)
+        if self.fixed < 0 and self.item.floor > 0:
+            self.node.op = PRBKIT_SKIP_ARRAY
+            self.node.inner = &self.item.node
+            self.node.floor = <size_t>self.item.floor
+            self.node.count = <size_t>self.count
+        return 0
 
     cdef int check_room(self, ScaleReader *r) except -1:
         if self.item.floor == 0:
@@ -146,10 +173,38 @@ cdef class ArrayPlan(SequencePlan):
         return 0
 
 
+@cython.no_gc
 cdef class FieldsPlan(TreePlan):
     """Several parts in a row."""
 
     cdef tuple plans
+
+    cdef int unlink(self) except -1:
+        self.node.op = 0
+        self.plans = ()
+        return 0
+
+    def __dealloc__(self):
+        PyMem_Free(self.node.parts)
+
+    cdef int compile_skip(self) except -1:
+        cdef Py_ssize_t i, count = len(self.plans)
+        cdef const prbkit_skip **parts
+        TreePlan.compile_skip(self)
+        # One of no size may be charged for, which only the plan does.
+        if self.fixed >= 0 or self.floor == 0:
+            return 0
+        parts = <const prbkit_skip **>PyMem_Realloc(
+            self.node.parts, count * sizeof(prbkit_skip *)
+        )
+        if parts == NULL:
+            raise MemoryError()
+        for i in range(count):
+            parts[i] = &(<ScalePlan>self.plans[i]).node
+        self.node.parts = parts
+        self.node.count = <size_t>count
+        self.node.op = PRBKIT_SKIP_FIELDS
+        return 0
 
     cdef int add_up(self, int depth) except -1:
         cdef ScalePlan part
@@ -182,6 +237,7 @@ cdef class FieldsPlan(TreePlan):
         return 0
 
 
+@cython.no_gc
 @cython.final
 cdef class TuplePlan(FieldsPlan):
     """A tuple type, or the unnamed fields of a struct or variant."""
@@ -220,6 +276,7 @@ cdef class TuplePlan(FieldsPlan):
         return 0
 
 
+@cython.no_gc
 @cython.final
 cdef class StructPlan(FieldsPlan):
     """Named fields."""
@@ -264,12 +321,23 @@ cdef class StructPlan(FieldsPlan):
         return 0
 
 
+@cython.no_gc
 @cython.final
 cdef class OptionPlan(TreePlan):
     """None or the value; `nested` where the value may be None itself."""
 
     cdef ScalePlan inner
     cdef bint nested
+
+    cdef int unlink(self) except -1:
+        self.node.op = 0
+        self.inner = None
+        return 0
+
+    cdef int compile_skip(self) except -1:
+        self.node.op = PRBKIT_SKIP_OPTION
+        self.node.inner = &self.inner.node
+        return 0
 
     cdef bint present(self, ScaleReader *r) except -1:
         cdef const uint8_t *p = r.pos
@@ -313,6 +381,7 @@ cdef class OptionPlan(TreePlan):
         return 0
 
 
+@cython.no_gc
 @cython.final
 cdef class VariantCase:
     """One variant of an enum: `payload` is None where it has no fields."""
@@ -322,6 +391,7 @@ cdef class VariantCase:
     cdef ScalePlan payload
 
 
+@cython.no_gc
 @cython.final
 cdef class VariantPlan(TreePlan):
     """An enum.
@@ -330,7 +400,8 @@ cdef class VariantPlan(TreePlan):
     call, and MultiAddress (`account` is its case Id) those of an account id.
     """
 
-    cdef PyObject *table[256]
+    cdef PyObject **table  # cases by index, owned by `cases`
+    cdef int slots
     cdef dict cases
     cdef bint raw_calls
     cdef VariantCase account
@@ -338,10 +409,58 @@ cdef class VariantPlan(TreePlan):
     def __cinit__(self):
         self.cases = {}
 
+    cdef int unlink(self) except -1:
+        self.slots = 0
+        self.account = None
+        self.node.op = 0
+        self.cases = {}
+        return 0
+
+    def __dealloc__(self):
+        PyMem_Free(self.table)
+        PyMem_Free(self.node.cases)
+
+    cdef int compile_skip(self) except -1:
+        cdef VariantCase case
+        cdef int i
+        cdef prbkit_skip_case *cases
+        if self.slots == 0:
+            return 0
+        cases = <prbkit_skip_case *>PyMem_Realloc(
+            self.node.cases, self.slots * sizeof(prbkit_skip_case)
+        )
+        if cases == NULL:
+            raise MemoryError()
+        memset(cases, 0, self.slots * sizeof(prbkit_skip_case))
+        self.node.cases = cases
+        self.node.count = <size_t>self.slots
+        for i in range(self.slots):
+            if self.table[i] == NULL:
+                continue
+            case = <VariantCase>self.table[i]
+            cases[i].known = 1
+            if case.payload is not None and case.payload.fixed > 0:
+                cases[i].size = <size_t>case.payload.fixed
+            elif case.payload is not None:
+                cases[i].inner = &case.payload.node
+        self.node.op = PRBKIT_SKIP_VARIANT
+        return 0
+
+    cdef int widen(self, int slots) except -1:
+        cdef PyObject **table = <PyObject **>PyMem_Realloc(self.table, slots * sizeof(PyObject *))
+        if table == NULL:
+            raise MemoryError()
+        memset(table + self.slots, 0, (slots - self.slots) * sizeof(PyObject *))
+        self.table = table
+        self.slots = slots
+        return 0
+
     cdef int add(self, VariantCase case) except -1:
+        if case.index >= self.slots:
+            self.widen(case.index + 1)
         if self.table[case.index] != NULL or case.name in self.cases:
             raise CodecError(f"two variants share index {case.index} or name {case.name!r}")
-        self.cases[case.name] = case
+        PyDict_SetItem(self.cases, case.name, case)
         self.table[case.index] = <PyObject *>case
         return 0
 
@@ -350,7 +469,7 @@ cdef class VariantPlan(TreePlan):
         if r.pos == r.end:
             reader_short(r, 1)
         index = r.pos[0]
-        if self.table[index] == NULL:
+        if index >= self.slots or self.table[index] == NULL:
             reader_fail(r, f"no variant has index {index}")
         r.pos += 1
         return <VariantCase>self.table[index]
@@ -421,7 +540,7 @@ cdef class VariantPlan(TreePlan):
         cdef ScaleReader r
         reader_init(&r, raw, 0)
         try:
-            self.skip(&r)
+            skip_plan(self, &r)
         except CodecError as e:
             return writer_fail(w, f"not an encoded call ({e})")
         if r.pos != r.end:
