@@ -41,6 +41,7 @@ __all__ = [
     "ParaFeed",
     "RelayFeed",
     "TooBig",
+    "prpc_request",
 ]
 
 ANSWER_LIMIT = 64 * 2**20
@@ -164,27 +165,7 @@ class PRuntime:
     # --- the two APIs
 
     async def _feed_prpc(self, feed: Feed) -> None:
-        request: Message
-        match feed:
-            case RelayFeed():
-                method = "SyncHeader"
-                request = HeadersToSync(
-                    encoded_headers=feed.headers, encoded_authority_set_change=feed.change
-                )
-            case ParaFeed():
-                method = "SyncParaHeader"
-                request = ParaHeadersToSync(encoded_headers=feed.headers, proof=feed.proof)
-            case HeaderFeed():
-                method = "SyncCombinedHeaders"
-                request = CombinedHeadersToSync(
-                    encoded_relaychain_headers=feed.relay.headers,
-                    authority_set_change=feed.relay.change,
-                    encoded_parachain_headers=feed.para.headers,
-                    proof=feed.para.proof,
-                )
-            case BlockFeed():
-                method = "DispatchBlocks"
-                request = Blocks(encoded_blocks=feed.blocks)
+        method, request = prpc_request(feed)
         await self._prpc(method, request, PRPC[method][1], self._blob_timeout)
 
     async def _feed_binary(self, feed: Feed) -> None:
@@ -264,6 +245,28 @@ class PRuntime:
         if "too large" in lower or "out of memory" in lower or "memory allocation" in lower:
             return TooBig(shown, where=self.endpoint)
         return WorkerRefused(shown or "refused without a word", where=self.endpoint)
+
+
+def prpc_request(feed: Feed) -> tuple[str, Message]:
+    """The prpc method that takes a feed, and its message."""
+    match feed:
+        case RelayFeed():
+            return "SyncHeader", HeadersToSync(
+                encoded_headers=feed.headers, encoded_authority_set_change=feed.change
+            )
+        case ParaFeed():
+            return "SyncParaHeader", ParaHeadersToSync(
+                encoded_headers=feed.headers, proof=feed.proof
+            )
+        case HeaderFeed():
+            return "SyncCombinedHeaders", CombinedHeadersToSync(
+                encoded_relaychain_headers=feed.relay.headers,
+                authority_set_change=feed.relay.change,
+                encoded_parachain_headers=feed.para.headers,
+                proof=feed.para.proof,
+            )
+        case BlockFeed():
+            return "DispatchBlocks", Blocks(encoded_blocks=feed.blocks)
 
 
 class _NoSuchCall(WorkerRefused):
