@@ -138,8 +138,13 @@ class ChainSource(Lifetime, Protocol):
 
     Nothing it returns is trusted: the data provider verifies headers, justifications and proofs.
     It must still refuse what is not of the right shape. Every method has a deadline of its own
-    (the plugin's settings) and raises a `prbkit.errors.SourceError`; `at` is a block hash (None:
-    the best finalized block). Safe to call from many tasks at once: requests are pipelined.
+    (the plugin's settings); `at` is a block hash (None: the best finalized block). Safe to call
+    from many tasks at once: requests are pipelined.
+
+    What is raised is a `prbkit.errors.SourceError` whose `where` is the endpoint's URL:
+    `SourceDisconnected` and `SourceTimeout` (tried again by the caller), `WrongChain`,
+    `BlockNotFound` for an unknown `at` or number, `StateDiscarded` for a pruned state,
+    `RpcError` for what the node refuses (code -32601: it lacks the method).
     """
 
     url: str
@@ -365,7 +370,12 @@ class Signer(Protocol):
     crypto: Literal["sr25519", "ed25519", "ecdsa"]
 
     async def sign(self, payload: bytes) -> bytes:
-        """Signature (64 bytes; ecdsa 65) of exactly these bytes."""
+        """Signature of exactly these bytes, as a MultiSignature of the account takes it.
+
+        sr25519: 64 bytes, under the context ``substrate``. ed25519: 64 bytes. ecdsa: 65 bytes
+        (r, s, recovery id) over the payload's BLAKE2b-256; the account id is then the BLAKE2b-256
+        of the public key. Raises `SignerError`.
+        """
         ...
 
 

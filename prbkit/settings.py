@@ -161,10 +161,13 @@ class Settings(BaseModel):
         return json.loads(json.dumps(self._raw))  # type: ignore[no-any-return]
 
     def replace(self, **changes: Any) -> Self:
-        """New settings with top-level keys changed; unbound sections must be bound again."""
+        """New settings with top-level keys changed; a section that changes must be bound again."""
         tree = self.tree()
         _merge(tree, changes)
-        return type(self).from_tree(tree, origin=self._origin)
+        made = type(self).from_tree(tree, origin=self._origin)
+        kept = {name: table for name, table in self._sections.items() if name not in changes}
+        made._sections.update(kept)
+        return made
 
     @property
     def notes(self) -> Sequence[str]:

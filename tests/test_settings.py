@@ -157,3 +157,12 @@ def test_a_wrong_prb2_variable_is_named(name: str, value: str) -> None:
         Settings.load(None, {name: value})
     assert name in str(caught.value)
     assert value in str(caught.value)
+
+
+def test_replacing_keeps_the_sections_that_do_not_change() -> None:
+    settings = Settings.from_tree({"shop": {"rooms": 5}})
+    settings.bind_sections(SECTIONS)
+    assert settings.replace(namespace="other").section("shop").rooms == 5
+    changed = settings.replace(shop={"rooms": 6})
+    changed.bind_sections(SECTIONS)
+    assert changed.section("shop").rooms == 6

@@ -55,31 +55,36 @@ def kick(workers: tuple[str, ...], config: Path | None, as_json: bool) -> None:
 
 
 def _order(method: str, names: tuple[str, ...], config: Path | None, as_json: bool) -> None:
+    from prbkit.errors import NotFound
     from prbkit.wire import METHODS, to_json
 
     async def work() -> list[dict[str, Any]]:
-        done: list[dict[str, Any]] = []
         async with connect(load_settings(config)) as transport:
-            peers = {peer.peer_id for peer in transport.peers("lifecycle")}
-            missing = set(names)
-            for peer_id in sorted(peers):
-                listed = await transport.call(
-                    peer_id, "ListWorker", METHODS["ListWorker"].request()
+            peers = sorted({peer.peer_id for peer in transport.peers("lifecycle")})
+            if not peers:
+                raise NotFound(
+                    "no lifecycle manager of this bridge is running",
+                    hint="start `prbkit serve` with the service lifecycle",
                 )
-                known: list[Any] = listed.workers  # type: ignore[attr-defined]
-                ids = [worker.uuid for worker in known if missing & {worker.name, worker.uuid}]
-                if not ids:
-                    continue
+            missing, orders = set(names), []
+            for peer_id in peers:
+                request = METHODS["ListWorker"].request()
+                listed: Any = await transport.call(peer_id, "ListWorker", request)
+                meant = [w for w in listed.workers if {w.name, w.uuid} & set(names)]
+                missing -= {each for worker in meant for each in (worker.name, worker.uuid)}
+                if meant:
+                    orders.append((peer_id, [worker.uuid for worker in meant]))
+            if missing:
+                raise NotFound(
+                    f"no worker is called {', '.join(sorted(missing))}; nothing was done",
+                    hint="see prbkit worker list",
+                )
+            done: list[dict[str, Any]] = []
+            for peer_id, ids in orders:
                 order = METHODS[method].request(ids=ids)
-                answer = await transport.call(peer_id, method, order, timeout=30.0)
-                done.extend(to_json(state) for state in answer.worker_states)  # type: ignore[attr-defined]
-                for worker in known:
-                    missing -= {worker.name, worker.uuid}
-        if not peers:
-            raise click.ClickException("no lifecycle manager of this bridge is running")
-        if missing:
-            raise click.ClickException(f"no worker is called {', '.join(sorted(missing))}")
-        return done
+                answer: Any = await transport.call(peer_id, method, order, timeout=30.0)
+                done.extend(to_json(state) for state in answer.worker_states)
+            return done
 
     states = run(work())
     if as_json:

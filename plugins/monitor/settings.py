@@ -13,6 +13,7 @@ class MonitorSettings(Section):
     """Where the monitor listens, and who may change something through it."""
 
     host: str = "127.0.0.1"
+    """Address to listen on; anything but loopback opens the page to others."""
     port: int = Field(default=3000, ge=0, le=65535)
     """0 is any free port (it is logged)."""
     token: SecretStr | None = None

@@ -27,7 +27,7 @@ from prbkit.cli.common import (
 if TYPE_CHECKING:
     from pydantic import SecretStr
 
-    from prbkit.interfaces import Inventory, Pool, Ref, Worker
+    from prbkit.interfaces import Inventory, Pool, PoolSpec, Ref, Worker, WorkerSpec
 
 __all__ = ["add_commands"]
 
@@ -94,7 +94,9 @@ def _secret(file: Path | None, variable: str | None, prompt: bool, none: bool) -
         with click.open_file(str(file), encoding="utf-8") as stream:
             text = stream.read().strip()
     elif variable is not None:
-        text = os.environ.get(variable, "").strip()
+        if variable not in os.environ:
+            raise click.UsageError(f"there is no variable {variable} in the environment")
+        text = os.environ[variable].strip()
     elif prompt:
         text = click.prompt("Operator", hide_input=True).strip()
     else:
@@ -192,6 +194,8 @@ def pool_update(
     spec = PoolSpec(
         pid=pid, name=name, owner=owner, operator=secret, enabled=enabled, sync_only=sync_only
     )
+
+    _check_change(spec)
 
     async def work(inventory: Inventory) -> None:
         ref = _find("pool", pool, await inventory.pools())
@@ -297,6 +301,8 @@ def worker_update(
         pid=pid, name=name, endpoint=endpoint, stake=stake, enabled=enabled, sync_only=sync_only
     )
 
+    _check_change(spec)
+
     async def work(inventory: Inventory) -> None:
         ref = _find("worker", worker, await inventory.workers())
         changed = await inventory.update_workers([(ref, spec)])
@@ -337,6 +343,11 @@ def _with_inventory(config: Path | None, work: Callable[[Inventory], Awaitable[T
             return await work(await context.inventory())
 
     return run(inside())
+
+
+def _check_change(spec: PoolSpec | WorkerSpec) -> None:
+    if spec == type(spec)():
+        raise click.UsageError("nothing to change: give at least one option")
 
 
 def _find(kind: str, text: str, known: Any) -> Ref:

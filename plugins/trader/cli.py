@@ -69,7 +69,7 @@ def show_job(config: Path | None, as_json: bool, key: str) -> None:
 
     record = run(read())
     if record is None:
-        raise QueueError("the queue knows no such job", where=key, hint="prbkit jobs list")
+        raise QueueError("the queue knows no such job", where=key, hint="see prbkit jobs list")
     if as_json:
         echo_json(record_as_json(record))
         return

@@ -49,12 +49,16 @@ class ZmqSettings(Section):
     max_request: int = Field(default=4 * MIB, ge=64 * 1024, le=64 * MIB)
     """The biggest request that is taken from a peer."""
     max_sessions: int = Field(default=1024, ge=1)
+    """Most peers that may be connected to this process."""
     max_peers: int = Field(default=512, ge=1)
+    """Most peers that are remembered."""
     max_running: int = Field(default=64, ge=1)
     """Requests of one peer that are worked on at once; more wait, up to `max_waiting`."""
     max_waiting: int = Field(default=1024, ge=0)
+    """Requests of one peer that may wait; one more is refused."""
 
     connect_timeout: float = Field(default=5.0, gt=0)
+    """Deadline of reaching a peer and proving each other."""
     handler_timeout: float = Field(default=120.0, gt=0)
     """A request that takes longer is given up and answered with an error."""
     keep_alive: float = Field(default=10.0, gt=0)

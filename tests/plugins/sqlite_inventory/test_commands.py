@@ -78,3 +78,11 @@ def test_stakes_are_read(text: str, units: int) -> None:
 def test_stakes_that_are_none_are_refused(text: str) -> None:
     with pytest.raises(click.BadParameter):
         Stake().convert(text, None, None)
+
+
+def test_an_update_of_nothing_and_a_missing_variable_are_refused(prbkit: Any) -> None:
+    prbkit("pool", "add", "7", "main")
+    empty = prbkit("pool", "update", "main")
+    assert (empty.exit_code, "nothing to change" in empty.output) == (2, True)
+    unset = prbkit("pool", "update", "main", "--operator-env", "NO_SUCH_VARIABLE")
+    assert (unset.exit_code, "NO_SUCH_VARIABLE" in unset.output) == (2, True)
