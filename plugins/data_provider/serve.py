@@ -13,6 +13,7 @@ from prbkit.blobs import encode_headers
 from prbkit.errors import CodecError
 
 from .archive import Archive
+from .kept import Kept
 from .prb2 import Prb2Blobs
 
 __all__ = ["BlobServer"]
@@ -20,19 +21,23 @@ __all__ = ["BlobServer"]
 _WAIT = 10.0
 """Longest time that ``…/wait`` is not answered, in seconds."""
 _MAX_KEY = 200
+_IMMUTABLE = ("prbkit/relay/", "prbkit/para/", "prbkit/changes/")
+"""What is committed stays as it is, so a blob of it may be given again."""
 
 
 class BlobServer:
     """Serves an archive.
 
     :param limit: bytes of the biggest blob made out of several documents.
+    :param keep: bytes of the blobs of committed blocks that are held for the next who asks.
     """
 
-    def __init__(self, archive: Archive, *, limit: int, wait: float = _WAIT) -> None:
+    def __init__(self, archive: Archive, *, limit: int, keep: int = 0, wait: float = _WAIT) -> None:
         self._archive = archive
         self._limit = limit
         self._wait = wait
         self._prb2 = Prb2Blobs(archive, limit)
+        self._kept = Kept(keep)
         self._making: dict[str, asyncio.Task[bytes | None]] = {}
 
     async def get(self, key: str) -> bytes | None:
@@ -41,13 +46,24 @@ class BlobServer:
             return None
         if key.endswith("/wait"):
             return await self._waited(key.removesuffix("/wait"))
+        kept = self._kept.get(key)
+        if kept is not None:
+            return kept
         making = self._making.get(key)
         if making is None:
             making = asyncio.create_task(self._make(key), name=f"blob {key}")
             self._making[key] = making
-            making.add_done_callback(lambda _: self._making.pop(key, None))
+            making.add_done_callback(lambda task: self._made(key, task))
         # One asker that goes away must not take the blob from the others.
         return await asyncio.shield(making)
+
+    def _made(self, key: str, task: asyncio.Task[bytes | None]) -> None:
+        del self._making[key]
+        if task.cancelled() or task.exception() is not None:
+            return
+        blob = task.result()
+        if blob is not None and key.startswith(_IMMUTABLE):
+            self._kept.put(key, blob)
 
     async def _make(self, key: str) -> bytes | None:
         parts = key.split("/")

@@ -30,7 +30,7 @@ class DataProvider:
         await archive.load()
         relay, para = await context.source("relay"), await context.source("para")
         follower = Follower(archive, relay, para, settings, context.emit)
-        server = BlobServer(archive, limit=settings.serve_limit)
+        server = BlobServer(archive, limit=settings.serve_limit, keep=settings.serve_keep)
 
         async def info(_caller: Caller, _message: Any) -> Any:
             return info_message(archive, follower)

@@ -37,6 +37,9 @@ class DataProviderSettings(Section):
     serve_limit: int = Field(
         48 << 20, ge=1 << 20, description="biggest blob that is made out of several documents"
     )
+    serve_keep: int = Field(
+        64 << 20, ge=0, description="bytes of served blobs kept in memory for the next who asks"
+    )
     retry_first: float = Field(1.0, gt=0, description="first pause after an error")
     retry_most: float = Field(60.0, gt=0, description="longest pause; each error doubles it")
     distrust: float = Field(

@@ -15,6 +15,7 @@ from prbkit.blobs.index import CommittedIndex
 from prbkit.errors import CodecError
 from prbkit.testing.devnet import Devnet, DevnetConfig
 from prbkit_plugins.data_provider.archive import Archive
+from prbkit_plugins.data_provider.kept import Kept
 from prbkit_plugins.data_provider.serve import BlobServer
 from prbkit_plugins.memory.store import MemoryStore
 
@@ -49,6 +50,48 @@ async def test_each_key_gives_its_document(provider: Provider) -> None:
     one = await server.get(f"prbkit/changes/{last}/{last}")
     assert one is not None
     assert one[1:] == (await archive.changes(last, last))[0]
+
+
+async def test_what_was_asked_for_is_held_within_a_bound(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = provider.archive
+    server = BlobServer(archive, limit=1 << 20, keep=1 << 16)
+    keys = [f"prbkit/changes/{n}/{n}" for n in range(1, archive.para.number + 1)]
+    first = [await server.get(key) for key in keys]
+    assert 0 < server._kept.size <= 1 << 16
+    read: list[int] = []
+    changes = archive.changes
+
+    async def counted(start: int, stop: int) -> list[bytes]:
+        read.append(start)
+        return await changes(start, stop)
+
+    monkeypatch.setattr(archive, "changes", counted)
+    assert await server.get(keys[-1]) == first[-1]
+    assert not read
+    assert await server.get("prbkit/index/0/0") != b""
+    assert server._kept.get("prbkit/index/0/0") is None
+
+
+@given(
+    st.integers(0, 4000),
+    st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(0, 1200)), max_size=30),
+)
+def test_the_least_recently_used_go_first(most: int, puts: list[tuple[str, int]]) -> None:
+    kept, model = Kept(most), {}
+    for key, size in puts:
+        if size + 256 <= most // 4:
+            model.pop(key, None)
+            model[key] = bytes(size)
+            while sum(len(blob) + 256 for blob in model.values()) > most:
+                del model[next(iter(model))]
+        kept.put(key, bytes(size))
+        assert kept.size == sum(len(blob) + 256 for blob in model.values()) <= most
+        assert len(kept) == len(model)
+        for held in list(model)[:1]:
+            assert kept.get(held) == model[held]
+            model[held] = model.pop(held)
 
 
 @pytest.mark.parametrize(
