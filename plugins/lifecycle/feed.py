@@ -148,6 +148,8 @@ class Feeder:
             return "no data provider answers"
         if self._clock() - heights.at > FRESH_FOR:
             return "the data provider does not answer any more"
+        if not (heights.relay_target and heights.para_target):
+            return "the data provider has not heard yet how far the chains are"
         return (
             f"the data provider is at relay block {heights.relay_committed} of "
             f"{heights.relay_target}, para block {heights.para_committed} of {heights.para_target}"

@@ -387,7 +387,9 @@ def _show(what: str, rows: list[dict[str, Any]], as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    # A name is what people use; the uuid, which would fill the line, is in --json.
     table = Table()
+    rows = [{name: value for name, value in row.items() if name != "uuid"} for row in rows]
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:

@@ -13,7 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from prbkit.cli.common import config_option, echo_json, json_option
+from prbkit.cli.common import (
+    config_option,
+    echo_json,
+    json_option,
+    load_settings,
+    offline,
+    run,
+    subgroup,
+)
 
 if TYPE_CHECKING:
     from prbkit.context import Context
@@ -31,12 +39,8 @@ def add_commands(group: click.Group) -> None:
         ("import", "Take over what another bridge or tool has.", (import_prb2, import_prb3)),
         ("export", "Write what this bridge has for another one.", (export_prb2, export_prb3)),
     ):
-        found = group.commands.get(name)
-        if not isinstance(found, click.Group):
-            found = click.Group(name, help=text)
-            group.add_command(found)
         for command in commands:
-            found.add_command(command)
+            subgroup(group, name, text).add_command(command)
 
 
 _dry_run = click.option("--dry-run", is_flag=True, help="Show the changes and make none.")
@@ -271,8 +275,6 @@ def _show(plan: Plan) -> None:
 
 
 def _with_context(config: Path | None, work: Callable[[Context], Any]) -> Any:
-    from prbkit.cli.common import load_settings, offline, run
-
     async def inside() -> Any:
         async with offline(load_settings(config)) as context:
             return await work(context)
