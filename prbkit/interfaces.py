@@ -606,6 +606,17 @@ class TradeQueue(Lifetime, Protocol):
 
     async def counts(self) -> Mapping[JobState, int]: ...
 
+    async def lease(self, name: str, holder: str, ttl: float) -> str | None:
+        """Take or renew a lease for `ttl` seconds; None where it cannot be had now.
+
+        One holder at a time has it. Where the queue has lost data, or may have, nobody gets it
+        for a `ttl`, in which every former holder's has run out; so all who ask for a name use
+        one `ttl`, and count their time from before they asked. The answer is the lease's term:
+        the same text as long as nobody else has held it and nothing was lost. A `ttl` of 0 gives
+        it up (None).
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class OnceCall:

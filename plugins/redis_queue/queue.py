@@ -9,6 +9,8 @@ been idle for a lease belong to one that died.
 from __future__ import annotations
 
 import asyncio
+import math
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
@@ -54,9 +56,10 @@ class RedisQueue:
             url, socket_timeout=TIMEOUT, socket_connect_timeout=TIMEOUT, decode_responses=False
         )
         self._keys = [f"prbkit:{{{name}}}:{key}" for key in scripts.KEYS]
-        self._jobs, self._records, _, _, self._index, _, self._counts, _ = self._keys
+        self._jobs, self._records, _, _, self._index, _, self._counts, *_ = self._keys
         self._put = self._redis.register_script(scripts.PUT)
         self._report = self._redis.register_script(scripts.REPORT)
+        self._take_lease = self._redis.register_script(scripts.LEASE)
         self._lease = lease
         self._history = history
         self._held: dict[str, bytes] = {}
@@ -163,6 +166,12 @@ class RedisQueue:
     async def counts(self) -> Mapping[JobState, int]:
         found = await self._ask(self._redis.hgetall, self._counts)
         return {state: int(found.get(state.value.encode(), 0)) for state in JobState}
+
+    async def lease(self, name: str, holder: str, ttl: float) -> str | None:
+        """Take or renew a lease; see `TradeQueue.lease`."""
+        args: list[Any] = [name, holder, max(0, math.ceil(ttl * 1000)), secrets.token_hex(8)]
+        term = await self._ask(self._take_lease, keys=self._keys, args=args)
+        return None if term is None else term.decode()
 
     async def _entries(self, consumer: str, limit: int, block: float) -> Sequence[Any]:
         """Entries (id, fields) for a consumer: its own of a former life, the dead's, new ones."""

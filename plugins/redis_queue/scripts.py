@@ -10,13 +10,14 @@ The keys of a queue, in the order in which each script gets them (all in one has
 6. ``ended``: sorted set of the keys of ended jobs, by the same number
 7. ``counts``: hash, state → number of jobs
 8. ``sequence``: counter
+9. ``leases``: hash; who holds what until when, and which run of Redis this is true of
 """
 
 from __future__ import annotations
 
-__all__ = ["KEYS", "PUT", "REPORT"]
+__all__ = ["KEYS", "LEASE", "PUT", "REPORT"]
 
-KEYS = ("jobs", "records", "states", "entries", "index", "ended", "counts", "sequence")
+KEYS = ("jobs", "records", "states", "entries", "index", "ended", "counts", "sequence", "leases")
 
 PUT = """
 if redis.call('HEXISTS', KEYS[2], ARGV[1]) == 1 then return 0 end
@@ -68,4 +69,32 @@ return 1
 
 A record that is not final changes nothing for a job that has ended, or that Redis does not know:
 its producer must see that it is unknown, and put it again. Ended jobs beyond `history` go.
+"""
+
+LEASE = """
+local key, name, holder, ttl = KEYS[9], ARGV[1], ARGV[2], tonumber(ARGV[3])
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+if redis.call('HGET', key, 'run') ~= run then
+  redis.call('DEL', key)
+  redis.call('HSET', key, 'run', run, 'not_before', now + ttl)
+end
+if now < tonumber(redis.call('HGET', key, 'not_before')) then return false end
+local h, u, t = 'holder:' .. name, 'until:' .. name, 'term:' .. name
+local mine = redis.call('HGET', key, h) == holder
+if not mine and now < tonumber(redis.call('HGET', key, u) or 0) then return false end
+if ttl == 0 then
+  if mine then redis.call('HSET', key, u, 0) end
+  return false
+end
+if not mine then redis.call('HSET', key, h, holder, t, ARGV[4]) end
+redis.call('HSET', key, u, string.format('%d', now + ttl))
+return redis.call('HGET', key, t)
+"""
+"""ARGV: name, holder, milliseconds (0 gives it up), a term if a new one begins.
+
+A Redis that was started again may have lost its last writes, and one without the hash has lost
+all: for the time of a lease nobody gets one. The hash has no expiry, so that it is not evicted
+before keys that have.
 """

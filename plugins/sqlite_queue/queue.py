@@ -43,6 +43,12 @@ CREATE INDEX IF NOT EXISTS jobs_open ON jobs (seq) WHERE final = 0;
 CREATE INDEX IF NOT EXISTS jobs_holder ON jobs (holder) WHERE final = 0;
 CREATE INDEX IF NOT EXISTS jobs_final ON jobs (updated_at) WHERE final = 1;
 CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state);
+CREATE TABLE IF NOT EXISTS leases (
+    name TEXT PRIMARY KEY,
+    holder TEXT NOT NULL,
+    until REAL NOT NULL,
+    term TEXT NOT NULL
+) WITHOUT ROWID
 """
 
 
@@ -166,6 +172,30 @@ class SqliteQueue:
             )
         found = dict(rows)
         return {state: found.get(state.value, 0) for state in JobState}
+
+    async def lease(self, name: str, holder: str, ttl: float) -> str | None:
+        """Take or renew a lease; see `TradeQueue.lease`."""
+
+        def write(db: sqlite3.Connection) -> str | None:
+            now = time.time()
+            row = db.execute(
+                "SELECT holder, until, term FROM leases WHERE name = ?", (name,)
+            ).fetchone()
+            mine = row is not None and row[0] == holder
+            if row is not None and not mine and row[1] > now:
+                return None
+            if ttl <= 0:
+                db.execute("UPDATE leases SET until = 0 WHERE name = ? AND ?", (name, mine))
+                return None
+            term = str(row[2]) if mine else secrets.token_hex(8)
+            db.execute(
+                "INSERT OR REPLACE INTO leases VALUES (?, ?, ?, ?)",
+                (name, holder, now + ttl, term),
+            )
+            return term
+
+        with _as_queue_error():
+            return await self._db.write(write)
 
     async def _claim(self, consumer: str, limit: int) -> tuple[Sequence[TradeJob], int]:
         """Claim jobs; also the version of the file that they were looked for in."""

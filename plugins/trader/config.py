@@ -39,6 +39,9 @@ class TraderSettings(Section):
     max_pending: int = Field(default=10_000, ge=1)
     """Jobs that the trader holds at most."""
     consumer: str = Field(default="trader", min_length=1)
-    """This trader's name in the queue. One journal serves one account on one queue."""
+    """This trader's name in the queue."""
+    lease: float = Field(default=15.0, gt=0)
+    """Seconds of the lease by which one trader at a time serves a queue; all have the same. So
+    long nothing is signed after the former one has died, or Redis was started again."""
     journal: Path = Path("trader.db")
     """Where the journal is, relative to the data folder."""

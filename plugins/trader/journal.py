@@ -9,6 +9,7 @@ answered and not done again. The file is locked: one trader a journal.
 
 from __future__ import annotations
 
+import secrets
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -59,6 +60,7 @@ CREATE TABLE IF NOT EXISTS once (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS once_intent ON once (intent) WHERE intent IS NOT NULL;
 CREATE INDEX IF NOT EXISTS once_key ON once (key);
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS counts (state TEXT PRIMARY KEY, number INTEGER NOT NULL) WITHOUT ROWID
 """
 
@@ -262,6 +264,31 @@ class Journal:
         rows = [(key,) for key in keys]
         await self._db.write(
             lambda db: db.executemany("UPDATE jobs SET reported = 1 WHERE key = ?", rows)
+        )
+
+    async def identity(self) -> str:
+        """Name of this journal, chosen once."""
+
+        def write(db: sqlite3.Connection) -> str:
+            db.execute(
+                "INSERT INTO facts VALUES ('identity', ?) ON CONFLICT DO NOTHING",
+                (secrets.token_hex(16),),
+            )
+            (name,) = db.execute("SELECT value FROM facts WHERE name = 'identity'").fetchone()
+            return str(name)
+
+        return await self._db.write(write)
+
+    async def term(self) -> str | None:
+        """Term of the queue's lease (`TradeQueue.lease`) in which this journal was last used."""
+        row = await self._db.read(
+            lambda db: db.execute("SELECT value FROM facts WHERE name = 'term'").fetchone()
+        )
+        return None if row is None else str(row[0])
+
+    async def set_term(self, term: str) -> None:
+        await self._db.write(
+            lambda db: db.execute("INSERT OR REPLACE INTO facts VALUES ('term', ?)", (term,))
         )
 
     async def counts(self) -> Mapping[JobState, int]:

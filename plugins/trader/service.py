@@ -48,6 +48,7 @@ from .config import TraderSettings
 from .journal import Freed, Journal
 from .lane import Batch, Entry, Intent, Lane, Limits
 from .outcome import Outcome, holds_batch
+from .tenure import LeaseLost, Tenure
 
 __all__ = ["Trader"]
 
@@ -69,7 +70,11 @@ class Trader:
 
     async def run(self) -> None:
         """Trade until cancelled."""
-        await _Run(self._context).run()
+        while True:
+            try:
+                await _Run(self._context).run()
+            except* LeaseLost:
+                log.warning("another trader has served the queue, or it lost data: looking anew")
 
 
 class _Run:
@@ -106,11 +111,15 @@ class _Run:
         """Jobs that a trader whose journal is gone has signed, and the block after which none of
         its extrinsics can be included."""
         self._compared = 0.0
+        self._term: str | None = None
         self._settled = 0
         """The newest block that held an extrinsic of ours."""
         self._chain: Chain
         self._journal: Journal
         self._queue: TradeQueue
+        self._tenure: Tenure
+        self._untold: set[bytes] = set()
+        """Hashes of intents that the queue has not been told of: they must not go out yet."""
         self._inventory: Inventory
         self._tasks: asyncio.TaskGroup | None = None
 
@@ -123,8 +132,11 @@ class _Run:
         async with Journal(path) as self._journal:
             self._counts = dict(await self._journal.counts())
             context.report_status("jobs", self.status)
-            await self._recover()
+            self._tenure = Tenure(self._queue, await self._journal.identity(), self._settings.lease)
             async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._tenure.keep())
+                await self._tenure.wait()
+                await self._recover()
                 self._tasks = tasks
                 for account in self._lanes:
                     tasks.create_task(self._run_lane(account))
@@ -148,13 +160,16 @@ class _Run:
             self._outbox_filled.set()
         for intent in left.intents:
             self._lane(intent.account).restore(intent, time.monotonic())
+            self._untold.add(intent.hash)
             for item in intent.items:
                 self._live[item.job.key] = JobState.BATCHED
                 self._claim(item.job, item.once)
         for free in left.freed:
             self._live[free.job.key] = JobState.QUEUED
-        self._freed += [free for free in left.freed if free.attempt]
-        self._unvetted += [free for free in left.freed if not free.attempt]
+        # In a new term another may have signed since also what this journal has seen expire.
+        vetted = await self._journal.term() == self._tenure.term
+        self._freed += [free for free in left.freed if free.attempt and vetted]
+        self._unvetted += [free for free in left.freed if not (free.attempt and vetted)]
         if left.intents:
             log.info("looking for %d extrinsics of before", len(left.intents))
             await self._persist(self._look_for_all)
@@ -172,6 +187,7 @@ class _Run:
     async def _take(self) -> None:
         await self._admit_freed()
         while True:
+            await self._tenure.wait()
             room = self._settings.max_pending - len(self._live)
             if room <= 0:
                 await asyncio.sleep(PAUSE)
@@ -214,18 +230,31 @@ class _Run:
         jobs = tuple(self._unvetted)
         records = [await self._queue.get(each.job.key) for each in jobs]
         clear = [
-            replace(each, attempt=1)
+            replace(each, attempt=max(1, each.attempt))
             for each, record in zip(jobs, records, strict=True)
             if record is None or record.state is JobState.QUEUED
         ]
-        if len(clear) < len(jobs):
+        ended = [record for record in records if record is not None and record.state.final]
+        if ended:
+            await self._journal.end(ended)
+            for record in ended:
+                self._end(record)
+        if len(clear) + len(ended) < len(jobs):
             head = await self._persist(self._chain.source.finalized_head)
-            known = {each.job.key for each in clear}
+            known = {each.job.key for each in clear} | {record.job.key for record in ended}
             strange = [each.job for each in jobs if each.job.key not in known]
             self._strange += [(job, head.number + self._settings.era_period) for job in strange]
             log.warning("%d jobs were signed by a trader whose journal is gone", len(strange))
         del self._unvetted[: len(jobs)]
+        await self._settle_term()
         return clear
+
+    async def _settle_term(self) -> None:
+        """Note that this journal has seen what others did before the lease's present term."""
+        term = self._tenure.term
+        if term is not None and term != self._term and not (self._unvetted or self._strange):
+            await self._journal.set_term(term)
+            self._term = term
 
     async def _end_strange(self, head: Head) -> None:
         """End the jobs of a lost journal once their extrinsics can be included no more."""
@@ -240,6 +269,7 @@ class _Run:
         await self._journal.end(records)
         for record in records:
             self._end(record)
+        await self._settle_term()
 
     async def _refill(self) -> None:
         """Put what is under way here again where the queue has lost it.
@@ -406,6 +436,7 @@ class _Run:
     async def _run_lane(self, account: bytes) -> None:
         lane, woken = self._lanes[account], self._woken[account]
         while True:
+            await self._tenure.wait()
             woken.clear()
             for intent in lane.to_submit(time.monotonic()):
                 await self._submit(lane, intent)
@@ -458,7 +489,11 @@ class _Run:
             real=batch.real,
             items=tuple(entry.item for entry in batch.entries),
         )
+        if not self._tenure.held:
+            lane.put_back(batch)
+            return
         await self._journal.begin(intent, await self._chain.genesis_hash())
+        self._untold.add(intent.hash)
         lane.signed(intent, time.monotonic())
         log.info("signed %d calls as 0x%s, nonce %d", intent.calls, intent.hash.hex(), nonce)
         self._tell_all(intent, JobState.BATCHED)
@@ -491,6 +526,9 @@ class _Run:
 
     async def _submit(self, lane: Lane, intent: Intent) -> None:
         """Broadcast an intent's bytes. Whatever the answer, only finalized blocks decide."""
+        if not await self._told(intent):
+            lane.refused(intent.hash, time.monotonic())
+            return
         try:
             await self._chain.source.submit(intent.extrinsic)
         except RpcError as error:
@@ -508,6 +546,21 @@ class _Run:
         else:
             if lane.submitted(intent.hash, time.monotonic()):
                 self._tell_all(intent, JobState.SUBMITTED)
+
+    async def _told(self, intent: Intent) -> bool:
+        """Have the queue know who has signed these jobs, before a node may see the bytes."""
+        if intent.hash in self._untold:
+            records = [
+                self._record(item.job, JobState.BATCHED, extrinsic_hash=intent.hash)
+                for item in intent.items
+            ]
+            try:
+                await self._queue.report(records)
+            except QueueError as error:
+                log.warning("cannot report jobs: %s", error)
+                return False
+            self._untold.discard(intent.hash)
+        return self._tenure.held
 
     # --- following the chain ---------------------------------------------------------------------
 
@@ -561,6 +614,7 @@ class _Run:
         await self._journal.finish(intent, records, made)
         self._settled = max(self._settled, block.number)
         lane.close(intent)
+        self._untold.discard(intent.hash)
         for record in records:
             self._end(record)
         self._wake(lane.account)
@@ -576,6 +630,7 @@ class _Run:
             if item.attempt >= self._settings.attempts
         ]
         await self._journal.free(intent, ended)
+        self._untold.discard(intent.hash)
         for record in ended:
             self._end(record)
         for item in intent.items:

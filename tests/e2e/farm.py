@@ -50,6 +50,7 @@ class Farm:
                 own["PRBKIT_MONITOR__PORT"] = "0"
             if name == "trader":
                 own["PRBKIT_TRADER__BATCH_AGE"] = "1"
+                own["PRBKIT_TRADER__LEASE"] = "2"
             self.processes[name] = Process(
                 name, folder, "serve", "-c", str(self.config(name)), **self.environ, **own
             )

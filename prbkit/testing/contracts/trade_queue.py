@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from prbkit.interfaces import Head, JobError, JobRecord, JobState, TradeJob, TradeQueue
 
-__all__ = ["MakeQueue", "TradeQueueContract", "job", "record"]
+__all__ = ["MakeQueue", "TradeQueueContract", "job", "leased", "record"]
 
 T = TypeVar("T")
 
@@ -219,6 +219,30 @@ class TradeQueueContract:
             await asyncio.gather(consume(a, "a"), consume(b, "b"))
             assert sorted(each.key for each in taken) == sorted(each.key for each in jobs)
 
+    async def test_a_lease_has_one_holder(self, make_queue: MakeQueue, space: str) -> None:
+        async with make_queue(space) as a, make_queue(space) as b:
+            term = await leased(a, "trader", "a", 0.3)
+            assert await a.lease("trader", "a", 60.0) == term
+            assert await b.lease("trader", "b", 60.0) is None
+            assert await b.lease("other", "b", 60.0), "leases of other names are free"
+            # A holder is known by its name, not by its connection.
+            assert await b.lease("trader", "a", 60.0) == term
+            assert await a.lease("trader", "a", 0.0) is None
+            second = await b.lease("trader", "b", 60.0)
+            assert second not in (None, term)
+            assert await a.lease("trader", "a", 60.0) is None
+            assert await a.lease("trader", "a", 0.0) is None
+            assert await b.lease("trader", "b", 60.0) == second
+
+    async def test_a_lease_runs_out(self, make_queue: MakeQueue, space: str) -> None:
+        async with make_queue(space) as a, make_queue(space) as b:
+            first = await leased(a, "trader", "a", 0.2)
+            assert await leased(b, "trader", "b", 0.2) != first
+            again = await leased(a, "trader", "a", 0.2)
+            assert again != first, "another has held it meanwhile"
+            await asyncio.sleep(0.3)
+            assert await a.lease("trader", "a", 0.2) == again, "nobody has held it meanwhile"
+
     def test_it_behaves_as_the_model(
         self, make_queue: MakeQueue, machine_settings: settings
     ) -> None:
@@ -308,6 +332,14 @@ class _Machine(RuleBasedStateMachine):
         if self.records[key].state.final:
             return False
         return key not in self.held or key in self.again[by]
+
+
+async def leased(queue: TradeQueue, name: str, holder: str, ttl: float) -> str:
+    """Ask for a lease until it is given."""
+    async with asyncio.timeout(30):
+        while (term := await queue.lease(name, holder, ttl)) is None:  # noqa: ASYNC110
+            await asyncio.sleep(ttl / 10)
+        return term
 
 
 async def _opened(queue: TradeQueue) -> TradeQueue:

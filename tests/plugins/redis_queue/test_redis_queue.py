@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,7 +11,7 @@ import pytest
 
 from prbkit.errors import ConfigError, QueueError
 from prbkit.interfaces import JobState, TradeQueue
-from prbkit.testing.contracts.trade_queue import MakeQueue, TradeQueueContract, job, record
+from prbkit.testing.contracts.trade_queue import MakeQueue, TradeQueueContract, job, leased, record
 from prbkit_plugins import redis_queue
 
 pytest.importorskip("redis", reason="the extra [redis] is not installed")
@@ -36,6 +38,28 @@ def test_the_plugin_claims_its_schemes_alone() -> None:
     for wrong in ("redis://h?lease=x", "redis://h?history=0"):
         with pytest.raises(ConfigError):
             redis_queue.prbkit_trade_queue(wrong, settings)
+
+
+async def test_nobody_gets_a_lease_for_its_time_after_redis_was_started_again(
+    redis_server: Server,
+) -> None:
+    async with (
+        RedisQueue(redis_server.url, name="lease") as old,
+        RedisQueue(redis_server.url, name="lease") as new,
+    ):
+        term = await leased(old, "trader", "old", 0.4)
+        redis_server.kill()
+        redis_server.start()
+        for queue in (old, new):
+            with suppress(QueueError):
+                await queue.lease("trader", "old", 0.4)
+        before = time.monotonic()
+        assert await new.lease("trader", "new", 0.4) is None
+        assert await old.lease("trader", "old", 0.4) is None
+        assert await leased(new, "trader", "new", 0.4) != term
+        assert time.monotonic() - before >= 0.3
+        await new._redis.flushall()
+        assert await new.lease("trader", "new", 60.0) is None
 
 
 async def test_a_server_that_is_not_there_is_an_error_of_the_queue(tmp_path: Path) -> None:

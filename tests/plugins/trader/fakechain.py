@@ -19,7 +19,7 @@ from prbkit.errors import SourceDisconnected, StateDiscarded, TransactionRejecte
 from prbkit.interfaces import Block, ChainInfo, Head, RuntimeVersion
 from prbkit.scale import Extrinsic, Metadata, decode_extrinsic, signing_payload
 
-__all__ = ["FakeChain"]
+__all__ = ["FakeChain", "blake"]
 
 GENESIS = b"\x45" * 32
 VERSION = RuntimeVersion("rhala", 1241, 6)
@@ -51,6 +51,7 @@ class FakeChain:
         self.submissions = 0
         self.discards = False
         self.refuse: str | None = None
+        self.refused: set[bytes] = set()
         self._moved = asyncio.Condition()
 
     # --- the chain ---------------------------------------------------------------------------
@@ -213,6 +214,7 @@ class FakeChain:
         self.submissions += 1
         hash_ = blake(extrinsic)
         if self.refuse is not None:
+            self.refused.add(extrinsic)
             raise TransactionRejected("Invalid Transaction", rpc_code=1010, data=self.refuse)
         if hash_ in self.pool:
             raise TransactionRejected("Transaction Already Imported", rpc_code=1013)

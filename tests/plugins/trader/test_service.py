@@ -22,7 +22,7 @@ from prbkit_plugins.trader.journal import Journal
 from prbkit_plugins.trader.service import Trader
 
 from .context import FixedInventory, TestContext
-from .fakechain import FakeChain
+from .fakechain import FakeChain, blake
 
 ALICE = open_uri("//Alice").account
 POOLS = {
@@ -423,6 +423,55 @@ async def test_a_second_trader_on_one_journal_is_refused(md: Metadata, tmp_path:
             await until(chain, running, lambda: at.status())
             with pytest.raises(ConfigError, match="another trader"):
                 await Trader(context(chain, queue, tmp_path)).run()
+
+
+@pytest.mark.parametrize("reported", [False, True])
+async def test_another_trader_waits_and_never_signs_what_the_former_has_signed(
+    md: Metadata, tmp_path: Path, reported: bool
+) -> None:
+    chain = FakeChain(md)
+    chain.refuse = "Future"
+    async with (
+        SqliteQueue(tmp_path / "q.db", lease=0.2) as queue,
+        SqliteQueue(tmp_path / "q.db", lease=0.2) as second,
+    ):
+        first_at = context(chain, queue, tmp_path / "1", lease=0.3, era_period=64)
+        second_at = context(chain, second, tmp_path / "2", lease=0.3, era_period=64)
+        async with trading(first_at) as running:
+            await queue.put(remark(md, "a"))
+            await until(chain, running, lambda: chain.refused, blocks=100)
+            async with trading(second_at) as standby:
+                for _ in range(5):
+                    await chain.step()
+                assert not standby.done()
+                assert not second_at.events
+                # Somebody has the former one's bytes.
+                (intent,) = sent = list(chain.refused)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+                await queue.put(remark(md, "b"))
+                chain.refuse = None
+                if reported:
+                    chain.pool[blake(intent)] = intent
+                await until(chain, standby, lambda: ended(second, ["a", "b"]))
+                assert len(sent) == 1
+        found = await ended(second, ["a", "b"])
+        assert found
+        assert found["b"].state is JobState.FINALIZED
+        assert found["a"].state is JobState.EXPIRED
+        assert found["a"].error is not None
+        assert "whose journal is gone" in found["a"].error.message
+    assert chain.ledger == ([(ALICE, b"a")] if reported else []) + [(ALICE, b"b")]
+
+
+async def test_a_trader_that_is_started_again_goes_on_at_once(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        for key in ("a", "b"):
+            async with trading(context(chain, queue, tmp_path, lease=1000.0)) as running:
+                await queue.put(remark(md, key))
+                await until(chain, running, lambda key=key: ended(queue, [key]))
+    assert [remark for _, remark in chain.ledger] == [b"a", b"b"]
 
 
 @pytest.mark.timeout(120)

@@ -52,7 +52,7 @@ async def test_each_call_once_while_redis_and_the_trader_die(
                 chain.fault = 0.0
             async with (
                 RedisQueue(redis_server.url, name=f"trader{seed}") as queue,
-                trading(context(chain, queue, tmp_path, batch_calls=3)) as running,
+                trading(context(chain, queue, tmp_path, batch_calls=3, lease=0.05)) as running,
             ):
                 for _ in range(chance.randrange(2, 20)):
                     left = await put_what_is_unknown(producer, jobs)
