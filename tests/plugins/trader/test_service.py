@@ -32,7 +32,7 @@ POOLS = {
     4: (Pool("p4", 4, "off", enabled=False, operator=ALICE), "//Alice"),
     5: (Pool("p5", 5, "sync", sync_only=True, operator=ALICE), "//Alice"),
 }
-FAST = {"batch_age": 0.0, "resubmit_after": 0.02, "era_period": 8, "attempts": 1000}
+FAST = {"batch_age": 0.0, "lease": 0.2, "resubmit_after": 0.02, "era_period": 8, "attempts": 1000}
 
 
 def remark(md: Metadata, key: str, pid: int = 1) -> TradeJob:
