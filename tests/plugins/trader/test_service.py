@@ -415,6 +415,32 @@ async def test_nothing_is_signed_on_a_node_that_is_behind(md: Metadata, tmp_path
     assert chain.ledger == [(ALICE, b"first"), (ALICE, b"second")]
 
 
+@pytest.mark.parametrize("queues", [1, 2])
+async def test_two_traders_on_one_account_make_no_call_twice(
+    md: Metadata, tmp_path: Path, queues: int
+) -> None:
+    """They take each other's nonces, which heals; also where they share a queue."""
+    chain = FakeChain(md)
+    jobs = [remark(md, f"{n}") for n in range(8)]
+    async with (
+        SqliteQueue(tmp_path / "0.db") as one,
+        SqliteQueue(tmp_path / f"{queues - 1}.db") as other,
+    ):
+        for job in jobs[:4]:
+            await one.put(job)
+        slow = {"batch_age": 0.05, "batch_calls": 2}
+        async with (
+            trading(context(chain, one, tmp_path / "a", **slow)) as running,
+            trading(context(chain, other, tmp_path / "b", **slow)),
+        ):
+            for job in jobs[4:]:
+                await asyncio.sleep(0.02)
+                await other.put(job)
+            await until(chain, running, lambda: ended(one, [job.key for job in jobs[:4]]))
+            await until(chain, running, lambda: ended(other, [job.key for job in jobs[4:]]))
+    assert sorted(text for _, text in chain.ledger) == [job.key.encode() for job in jobs]
+
+
 async def test_a_second_trader_on_one_journal_is_refused(md: Metadata, tmp_path: Path) -> None:
     chain = FakeChain(md)
     async with SqliteQueue(tmp_path / "q.db") as queue:
