@@ -153,6 +153,12 @@ class Chain:
             reason = f"included, but what became of its calls cannot be read: {error}"
             return Outcome(unknown=JobError(message=reason))
 
+    async def nonce(self, account: bytes, at: bytes) -> int:
+        """The account's next nonce after block `at`, by the chain's state alone."""
+        md = (await self.runtime(at)).metadata
+        data = await self.source.storage(md.storage_key("System", "Account", account), at)
+        return int(md.decode_storage("System", "Account", data)["nonce"])
+
     async def pool(self) -> frozenset[bytes]:
         """Hashes of what lies in the node's pool; empty where the node does not tell."""
         try:

@@ -5,12 +5,13 @@ and follows each signed extrinsic (an `Intent`) through the finalized blocks of 
 
     job ──add──▶ pending ──next_batch──▶ being signed ──signed──▶ open ──close──▶ ended
                     ▲                        │                      │
-                    └───────put_back─────────┘        era is over and no block held it: `expired`,
-                                                      and its jobs may be added again
+                    └───────put_back─────────┘        no block held it, and its era is over
+                                                      (`expired`) or its nonce used by another
+                                                      (`outrun`): its jobs may be added again
 
 The law it keeps: a job is in one place only, and leaves `open` in two ways alone: a finalized
 block holds the extrinsic, or every finalized block that could have held it was looked at and none
-did (`Intent.seen_to`). What a node's pool says moves nothing. An extrinsic with a mortal era is
+did (`_Open.seen_to`). What a node's pool says moves nothing. An extrinsic with a mortal era is
 valid in the blocks birth + 1 … death - 1, where death = birth + period (`sp_runtime::generic::
 Era`): later, another block's hash is signed, so its signature no longer holds.
 
@@ -21,7 +22,7 @@ may overtake each other.
 from __future__ import annotations
 
 import bisect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prbkit.interfaces import TradeJob
@@ -248,10 +249,22 @@ class Lane:
 
         Their jobs are expected to be added again.
         """
+        return self._drop_where(lambda each: each.seen_to >= each.intent.death - 1)
+
+    def outrun(self, number: int, next_nonce: int) -> Sequence[Intent]:
+        """Take out the intents whose nonce another extrinsic has used, lowest nonce first.
+
+        :param number: a finalized block.
+        :param next_nonce: the account's nonce after it. One below can be used by no later block;
+            so an intent that has it, and is in no block up to this one, is in none.
+        """
+        return self._drop_where(
+            lambda each: each.seen_to >= number and each.intent.nonce < next_nonce
+        )
+
+    def _drop_where(self, gone_for_good: Callable[[_Open], bool]) -> Sequence[Intent]:
         gone = [
-            each.intent
-            for each in self._open.values()
-            if each.seen_to >= each.intent.death - 1 and not each.found
+            each.intent for each in self._open.values() if not each.found and gone_for_good(each)
         ]
         for intent in gone:
             del self._open[intent.hash]

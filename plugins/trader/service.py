@@ -588,6 +588,24 @@ class _Run:
                 for intent in lane.expired():
                     await self._free(lane, intent)
 
+        if (number is None or number > to) and any(lane.open for lane in self._lanes.values()):
+            await self._heal(to)
+
+    async def _heal(self, to: int) -> None:
+        """Free at once what cannot be included since somebody else has used its nonce."""
+        block = await self._chain.scan(to)
+        if block is None:
+            return
+        for lane in tuple(self._lanes.values()):
+            if lane.open:
+                try:
+                    nonce = await self._chain.nonce(lane.account, block.hash)
+                except (SourceError, CodecError) as error:
+                    log.debug("cannot read a nonce: %s", error)  # the era's end does it too
+                    continue
+                for intent in lane.outrun(to, nonce):
+                    await self._free(lane, intent)
+
     def _next_block(self) -> int | None:
         numbers = (lane.next_block() for lane in self._lanes.values())
         return min((number for number in numbers if number is not None), default=None)
@@ -621,9 +639,10 @@ class _Run:
 
     async def _free(self, lane: Lane, intent: Intent) -> None:
         """Free the jobs of an intent whose era has passed; those tried too often end."""
-        log.warning("0x%s was not included in its era", intent.hash.hex())
+        log.warning("0x%s is included nowhere, nonce %d", intent.hash.hex(), intent.nonce)
         again = [item for item in intent.items if item.attempt < self._settings.attempts]
-        error = JobError(message=f"not included before block {intent.death}, nonce {intent.nonce}")
+        text = f"not included; it was for nonce {intent.nonce} before block {intent.death}"
+        error = JobError(message=text)
         ended = [
             self._record(item.job, JobState.EXPIRED, extrinsic_hash=intent.hash, error=error)
             for item in intent.items

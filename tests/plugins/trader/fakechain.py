@@ -43,6 +43,7 @@ class FakeChain:
         self.events: list[bytes] = [b"\0"]
         self.pool: dict[bytes, bytes] = {}
         self.nonces: dict[bytes, int] = {}
+        self.nonces_at: list[dict[bytes, int]] = [{}]
         self.ledger: list[tuple[bytes, bytes]] = []
         """(signer, remark) of each System.remark that was executed."""
         self.sequence = 0
@@ -83,6 +84,7 @@ class FakeChain:
         event_type = self.md.storage_item("System", "Events").value
         header = parent + number.to_bytes(4, "little") + blake(b"".join(body))
         self.blocks.append((blake(header), header, body))
+        self.nonces_at.append(dict(self.nonces))
         self.events.append(self.md.encode(event_type, events))
         async with self._moved:
             self._moved.notify_all()
@@ -197,9 +199,13 @@ class FakeChain:
         await self._network()
         if self.discards:
             raise StateDiscarded("the node has pruned it", where=self.url)
-        assert key == self.md.storage_key("System", "Events")
         (number,) = [n for n, each in enumerate(self.blocks) if each[0] == at]
-        return self.events[number]
+        if key == self.md.storage_key("System", "Events"):
+            return self.events[number]
+        (account,) = self.md.decode_storage_key("System", "Account", key)
+        info = self.md.decode_storage("System", "Account", None)
+        nonce = self.nonces_at[number].get(account, 0)
+        return self.md.encode_storage("System", "Account", {**info, "nonce": nonce})
 
     async def account_nonce(self, account: bytes) -> int:
         await self._network()

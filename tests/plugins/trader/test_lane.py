@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from hypothesis import settings
@@ -124,6 +124,23 @@ def test_an_extrinsic_ends_by_being_found_or_by_every_block_of_its_era() -> None
     assert lane.idle
 
 
+def test_an_extrinsic_whose_nonce_others_used_ends_once_every_block_was_looked_at() -> None:
+    lane = Lane(ACCOUNT, Limits())
+    stolen, kept = intent(7, entry(0), birth=5), intent(8, entry(1), birth=5)
+    for made in (stolen, kept):
+        lane.restore(made, 0.0)
+    lane.block(6, {})
+    assert not lane.outrun(7, 8), "block 7 may hold it"
+    assert not lane.outrun(6, 7)
+    lane.block(7, {})
+    assert lane.outrun(7, 8) == [stolen]
+    assert lane.open == (kept,)
+    lane.add(entry(2))
+    assert lane.next_batch(99.0) is None, "its job comes before"
+    lane.add(entry(0))
+    assert orders(lane.next_batch(99.0)) == [0, 2]
+
+
 def test_the_same_bytes_are_broadcast_until_the_chain_has_them() -> None:
     lane = Lane(ACCOUNT, Limits(resubmit_after=12.0))
     made = intent(0, entry(0))
@@ -239,13 +256,24 @@ class World(RuleBasedStateMachine):
                 for item in found.items:
                     self.done[item.job.key] = self.done.get(item.job.key, 0) + 1
                 self.lane.close(found)
-            for gone in self.lane.expired():
-                self.disturbed = True
-                del self.open[gone.hash]
-                for item in gone.items:
-                    self.free[item.job.key] = item.calls
-                    again = entry(item.order, item.calls, gone.real, since=self.now)
-                    self.lane.add(replace(again, attempt=item.attempt + 1))
+            self.freed(self.lane.expired())
+
+    @rule()
+    def heal(self) -> None:
+        """As the trader does: at the finalized head, once everything up to it was looked at."""
+        number = self.lane.next_block()
+        if number is not None and number > self.finalized:
+            used = sum(len(block) for block in self.blocks[: self.finalized + 1])
+            self.freed(self.lane.outrun(self.finalized, used))
+
+    def freed(self, intents: Sequence[Intent]) -> None:
+        for gone in intents:
+            self.disturbed = True
+            del self.open[gone.hash]
+            for item in gone.items:
+                self.free[item.job.key] = item.calls
+                again = entry(item.order, item.calls, gone.real, since=self.now)
+                self.lane.add(replace(again, attempt=item.attempt + 1))
 
     @rule()
     def the_trader_dies(self) -> None:

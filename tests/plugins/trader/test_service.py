@@ -379,18 +379,20 @@ async def test_what_no_node_takes_is_signed_again_and_ends_as_expired(
     assert len(chain.blocks) > 2 * 8
 
 
-async def test_a_stolen_nonce_heals(md: Metadata, tmp_path: Path) -> None:
+async def test_a_stolen_nonce_is_healed_at_once(md: Metadata, tmp_path: Path) -> None:
     chain = FakeChain(md)
-    chain.refuse = "for now"
     async with SqliteQueue(tmp_path / "q.db") as queue:
+        chain.refuse = "Transaction is outdated"
         await queue.put(remark(md, "a"))
-        async with trading(context(chain, queue, tmp_path)) as running:
-            await until(chain, running, lambda: chain.submissions > 0)
-            await chain.step(foreign=ALICE)
+        at = context(chain, queue, tmp_path, era_period=4096)
+        async with trading(at) as running:
+            await until(chain, running, lambda: chain.refused)
             chain.refuse = None
+            await chain.step(foreign=ALICE)
             await until(chain, running, lambda: ended(queue, ["a"]))
     assert chain.ledger == [(ALICE, b"a")]
     assert chain.nonces[ALICE] == 2
+    assert len(chain.blocks) < 4096
 
 
 async def test_nothing_is_signed_on_a_node_that_is_behind(md: Metadata, tmp_path: Path) -> None:
