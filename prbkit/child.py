@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import importlib
 import logging
-import signal
 import sys
 import time
 from typing import TYPE_CHECKING, Any
@@ -59,8 +58,9 @@ async def run(context: Context, target: str, argument: Any, name: str) -> None:
 
 
 async def _run_once(order: bytes, name: str) -> int:
+    # In a group of its own: a terminal's Ctrl-C is for the parent, which ends its children itself.
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "prbkit.child", stdin=asyncio.subprocess.PIPE
+        sys.executable, "-m", "prbkit.child", stdin=asyncio.subprocess.PIPE, process_group=0
     )
     assert process.stdin is not None  # noqa: S101 - asked for just above
     try:
@@ -122,6 +122,4 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
-    # A terminal's Ctrl-C reaches the whole group; the parent ends its children in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_serve())

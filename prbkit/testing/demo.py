@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -51,9 +50,10 @@ class World:
     ) -> AsyncIterator[World]:
         """Run the child while the context lasts. `block_time` is the relay's, in seconds."""
         order = {"workers": workers, "block_time": block_time, "data_dir": str(data_dir)}
+        # In a group of its own: a terminal's Ctrl-C is for the parent alone.
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", __name__,
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, process_group=0,
         )  # fmt: skip
         assert process.stdin is not None
         assert process.stdout is not None
@@ -136,6 +136,4 @@ async def _serve() -> None:
 
 
 if __name__ == "__main__":
-    # A terminal's Ctrl-C reaches the whole group; the parent ends its children in order.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_serve())
