@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from prbkit.interfaces import Event, JobRecord, Peer, Role
 
 __all__ = [
+    "AlarmChanged",
     "BlockFetched",
     "Event",
     "JobChanged",
@@ -67,3 +68,19 @@ class ServiceFailed(Event):
     service: str
     error: str
     retry_in: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlarmChanged(Event):
+    """Something that a person should look at has come up (`raised`) or is over.
+
+    `kind` is down, stuck, unresponsive (of the worker with the uuid `worker`) or height (of
+    several at one place; `worker` and `name` are empty). `since` is Unix time in seconds.
+    """
+
+    kind: str
+    worker: str
+    name: str
+    message: str
+    since: float
+    raised: bool

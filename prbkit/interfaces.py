@@ -680,6 +680,10 @@ class ServiceContext(Protocol):
         """Tell plugins and embedders. Never raises, never blocks."""
         ...
 
+    def events(self) -> AbstractAsyncContextManager[AsyncIterator[Event]]:
+        """Hear what happens in this process from now on; a slow reader loses the oldest."""
+        ...
+
     def report_status(self, name: str, status: Callable[[], Mapping[str, Any]]) -> None:
         """Name a function that tells this service's part of `prbkit status`, as plain JSON."""
         ...

@@ -10,18 +10,20 @@ import asyncio
 import contextlib
 import logging
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prbkit.errors import NotFound, TransportError
-from prbkit.events import WorkerChanged
+from prbkit.events import AlarmChanged, WorkerChanged
 from prbkit.interfaces import Caller, Inventory, Pool, Worker
 from prbkit.wire import walkie
 
 from . import api
 from .control import LINE_LIMIT, Assignment, Line, WorkerReport
+from .health import Alarm, Health
 from .placement import place
 from .runner import ORDERS, Runner
 
@@ -34,6 +36,8 @@ __all__ = ["Manager"]
 
 RUNNER = "prbkit_plugins.lifecycle.runner:main"
 HELLO_TIMEOUT = 10.0
+ALARM_INTERVAL = 5.0
+"""Seconds between looks at whether something is wrong."""
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +63,15 @@ class Manager:
         self._children: list[_Child] = []
         self._inline: Runner | None = None
         self._refresh = asyncio.Lock()
+        self._health = Health(self._settings.stuck_after)
+        self._alarms: Mapping[tuple[str, str], Alarm] = {}
 
     async def run(self) -> None:
         """Serve until cancelled."""
         inventory = await self._context.inventory()
         self._serve_calls(inventory)
         self._context.report_status("workers", self._status)
+        self._context.report_status("alarms", self._alarm_status)
         if self._settings.config_mode:
             await self._watch(inventory, None, "")
         elif self._settings.runners == "inline":
@@ -72,9 +79,11 @@ class Manager:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._inline.run(), name="runner")
                 group.create_task(self._watch(inventory, group, ""), name="inventory")
+                group.create_task(self._watch_health(), name="health")
         else:
             async with self._socket() as path, asyncio.TaskGroup() as group:
                 group.create_task(self._watch(inventory, group, path), name="inventory")
+                group.create_task(self._watch_health(), name="health")
 
     # --- who runs where
 
@@ -93,6 +102,7 @@ class Manager:
             self._workers = {worker.uuid: worker for worker in workers}
             for gone in self._reports.keys() - self._workers.keys():
                 del self._reports[gone]
+                self._health.forget(gone)
             if group is None:
                 return
             # A pool that was made away with between the two reads takes its workers along.
@@ -180,6 +190,7 @@ class Manager:
             return
         before = self._reports.get(report.uuid, WorkerReport(report.uuid))
         self._reports[report.uuid] = report
+        self._health.observe(report, worker.name, time.time())
         if (before.state, before.message) != (report.state, report.message):
             self._context.emit(
                 WorkerChanged(
@@ -189,6 +200,34 @@ class Manager:
                     message=report.message,
                 )
             )
+
+    async def _watch_health(self) -> None:
+        while True:
+            await asyncio.sleep(ALARM_INTERVAL)
+            self._look_at_health(time.time())
+
+    def _look_at_health(self, now: float) -> None:
+        before, self._alarms = self._alarms, self._health.alarms(now)
+        for key in before.keys() - self._alarms.keys():
+            self._tell_alarm(before[key], raised=False)
+        for key in self._alarms.keys() - before.keys():
+            log.warning("%s", self._tell_alarm(self._alarms[key], raised=True))
+
+    def _tell_alarm(self, alarm: Alarm, *, raised: bool) -> str:
+        self._context.emit(
+            AlarmChanged(
+                kind=alarm.kind,
+                worker=alarm.worker,
+                name=alarm.name,
+                message=alarm.message,
+                since=alarm.since,
+                raised=raised,
+            )
+        )
+        return f"{alarm.kind}: {alarm.name} {alarm.message}"
+
+    def _alarm_status(self) -> Mapping[str, Any]:
+        return {"alarms": [asdict(alarm) for alarm in self._alarms.values()]}
 
     def _runner_lost(self, child: _Child) -> None:
         for assignment in child.assigned:

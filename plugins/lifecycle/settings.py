@@ -38,6 +38,9 @@ class LifecycleSettings(Section):
     retry_most: float = Field(default=120.0, gt=0)
     """The longest such wait; each further error doubles it."""
 
+    stuck_after: float = Field(default=300.0, gt=0)
+    """Without progress for so long, a worker is an alarm."""
+
     budget_bytes: int = Field(default=8 * 2**20, ge=2**16, le=90 * 2**20)
     """Most bytes of one request to a worker; halved for a worker that cannot take them."""
     cache_bytes: int = Field(default=256 * 2**20, ge=0)

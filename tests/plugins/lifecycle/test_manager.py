@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from prbkit.errors import Duplicated, InventoryError, NotFound
+from prbkit.events import AlarmChanged
 from prbkit.interfaces import Caller, PoolSpec, Ref, Worker, WorkerSpec
 from prbkit.scale import Metadata, ss58
 from prbkit.wire import METHODS, from_json, to_json
@@ -268,3 +269,25 @@ def test_an_assignment_survives_the_channel() -> None:
     worker = Worker("u", 7, "w", "http://w", 2**100, True, False)
     given_ = Assignment(worker, OPERATOR, True)
     assert Assignment.from_json(given_.as_json()) == given_
+
+
+async def test_a_worker_that_is_gone_is_an_alarm_until_it_is_let_go(
+    metadata: Metadata, tmp_path: Path, quick: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("prbkit_plugins.lifecycle.manager.ALARM_INTERVAL", 0.01)
+    async with serving(metadata, tmp_path, runners="inline", stuck_after=0.05) as (service, made):
+        await made.create_pools([PoolSpec(pid=7, name="p", operator=SecretStr("x"))])
+        await made.create_workers([WorkerSpec(pid=7, name="w", endpoint="http://127.0.0.1:1")])
+
+        def alarms(raised: bool) -> list[AlarmChanged]:
+            events = service.context.events
+            return [e for e in events if isinstance(e, AlarmChanged) and e.raised is raised]
+
+        await service.until(lambda: bool(alarms(True)))
+        [alarm] = alarms(True)
+        assert (alarm.kind, alarm.name) == ("down", "w")
+        assert "cannot reach pRuntime" in alarm.message
+        assert service.context.reports["alarms"]()["alarms"][0]["name"] == "w"
+        await made.update_workers([(Ref(name="w"), WorkerSpec(enabled=False))])
+        await service.until(lambda: bool(alarms(False)))
+        assert service.context.reports["alarms"]()["alarms"] == []
