@@ -87,6 +87,7 @@ static const uint8_t *prbkit_skip_value(const prbkit_skip *n, const uint8_t *p, 
             return high < 0x80 ? p + count : NULL;
         }
         case PRBKIT_SKIP_SEQUENCE:
+            if (p != end && *p == 0) return p + 1; /* told apart: nothing to multiply or wait for */
             if (prbkit_read_compact(&p, end, &count) || count > (size_t)(end - p) / n->floor)
                 return NULL;
             if (n->size) return p + n->size * count;

@@ -31,7 +31,7 @@ class PeerMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """What a case is compared with: its name with version, and seconds for so many calls."""
+    """What a case is compared with: its name with version, and CPU seconds for so many calls."""
 
     name: str
     run: Callable[[int], float]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+
 import orjson
+import pytest
 
 from prbkit.blobs import (
     assemble,
@@ -16,6 +19,8 @@ from tests.benchmarks import inputs
 from tests.benchmarks.conftest import Compare
 from tests.benchmarks.peers import Peer, PeerProcess
 from tests.benchmarks.test_scale import here
+
+pytestmark = pytest.mark.benchmark(timer=time.process_time)
 
 
 def test_header_json(compare: Compare, header_texts: list[str], node_peer: PeerProcess) -> None:
@@ -118,7 +123,6 @@ def test_assemble_from_headers(compare: Compare, header_texts: list[str]) -> Non
         "the same, each relay and para header by itself",
         lambda: sync_combined_headers_req(relay, None, made.para, proof),
         _memcpy(request),
-        within=10,
         calls=20,
         peer_calls=20,
         rounds=41,

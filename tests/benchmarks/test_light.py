@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+import time
 from importlib.metadata import version
 
 import ed25519_zebra
@@ -13,6 +14,8 @@ from prbkit.light import Trie, verify_justification
 from tests.benchmarks import inputs
 from tests.benchmarks.conftest import Compare
 from tests.benchmarks.test_scale import here
+
+pytestmark = pytest.mark.benchmark(timer=time.process_time)
 
 
 @pytest.mark.parametrize("keys", [1_000, 10_000, 100_000])
