@@ -39,6 +39,10 @@ cdef bytes c_twox(const uint8_t *data, size_t n, unsigned int lanes):
 
 cdef bytes _blake2b_of(object data, Py_ssize_t size):
     cdef Py_buffer view
+    if type(data) is bytes:
+        return c_blake2b(
+            <const uint8_t *> PyBytes_AS_STRING(data), <size_t> len(<bytes> data), size
+        )
     PyObject_GetBuffer(data, &view, PyBUF_SIMPLE)
     try:
         return c_blake2b(<const uint8_t *> view.buf, <size_t> view.len, size)

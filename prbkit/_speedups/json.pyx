@@ -102,7 +102,7 @@ cdef unsigned long long _block_number(object number) except? 0:
 
 
 def header_from_text(text):
-    """SCALE of a header's JSON text; None where it takes a JSON parser to read or refuse it."""
+    """SCALE of a header's JSON text; None for what takes a JSON parser, or is no text at all."""
     cdef prbkit_header_text h
     cdef const uint8_t *p
     cdef Py_ssize_t n

@@ -201,7 +201,12 @@ cdef class MetadataReader:
 
     cdef tuple names(self):
         cdef Py_ssize_t count = reader_length(&self.r, 1)
-        return tuple([self.name() for _i in range(count)])
+        cdef tuple names
+        if count == 0:
+            return ()
+        names = tuple([self.name() for _i in range(count)])
+        PyObject_GC_UnTrack(<PyObject *>names)
+        return names
 
     cdef tuple ids(self):
         cdef Py_ssize_t count = reader_length(&self.r, 1)

@@ -31,10 +31,10 @@ def header_from_json(obj: str | bytes | Mapping[str, Any]) -> bytes:
     The digest's items arrive as hex of their SCALE; each is checked to be exactly one item.
     Raises CodecError that names the member that is wrong.
     """
+    scale = core.header_from_text(obj)
+    if scale is not None:
+        return scale
     if isinstance(obj, str | bytes):
-        scale = core.header_from_text(obj)
-        if scale is not None:
-            return scale
         obj = _parse(obj)
     return core.header_from_json(
         obj if type(obj) is dict or not isinstance(obj, Mapping) else dict(obj)
