@@ -8,6 +8,7 @@ from prbkit.interfaces import Event, JobRecord, Peer, Role
 
 __all__ = [
     "AlarmChanged",
+    "BalanceLow",
     "BlockFetched",
     "Event",
     "JobChanged",
@@ -59,6 +60,14 @@ class WorkerChanged(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobChanged(Event):
     record: JobRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BalanceLow(Event):
+    """An account (32 bytes) that signs has little left: `free`, in base units."""
+
+    account: bytes
+    free: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from prbkit.errors import CodecError, RpcError, StateDiscarded, VerificationError
 from prbkit.interfaces import ChainSource, Head, JobError, RuntimeVersion, Signer
@@ -16,7 +17,7 @@ from prbkit.scale import Metadata, signed_extrinsic, signing_payload
 from .lane import Intent
 from .outcome import EVENT_PALLETS, Outcome, call_errors
 
-__all__ = ["Chain", "Runtime", "ScannedBlock", "extrinsic_hash"]
+__all__ = ["Chain", "Cost", "Runtime", "ScannedBlock", "extrinsic_hash", "read_estimate"]
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,48 @@ class ScannedBlock:
     hash: bytes
     parent: bytes
     extrinsics: Mapping[bytes, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an extrinsic takes: bytes, weight (picoseconds, bytes of proof), fee in base units.
+
+    Without a weight and a fee where the node did not tell.
+    """
+
+    length: int
+    weight: tuple[int, int] = (0, 0)
+    fee: int = 0
+
+    def too_big(self, md: Metadata) -> bool:
+        """Tell whether no block of this runtime can hold it."""
+        try:
+            most = md.constant("System", "BlockWeights")["per_class"]["normal"]["max_extrinsic"]
+            length = md.constant("System", "BlockLength")["max"]["normal"]
+        except (CodecError, KeyError, TypeError):
+            return False  # a runtime that says it otherwise: its nodes refuse what is too big
+        limits = (most["ref_time"], most["proof_size"]) if isinstance(most, dict) else (most,)
+        over = any(
+            limit is not None and taken > limit
+            for taken, limit in zip(self.weight, limits, strict=False)
+        )
+        return over or self.length > length
+
+
+def read_estimate(answer: Any) -> tuple[tuple[int, int], int]:
+    """Read the answer of payment_queryInfo: weight and fee; weights of before 2022 are one number.
+
+    :raises VerificationError: it is something else.
+    """
+    try:
+        weight, fee = answer["weight"], int(answer["partialFee"])
+        if isinstance(weight, dict):
+            time = weight["ref_time"] if "ref_time" in weight else weight["refTime"]
+            proof = weight["proof_size"] if "proof_size" in weight else weight["proofSize"]
+            return (int(time), int(proof)), fee
+        return (int(weight), 0), fee
+    except (KeyError, TypeError, ValueError) as error:
+        raise VerificationError(f"the node's fee estimate is none: {error!r}") from None
 
 
 class Chain:
@@ -153,11 +196,34 @@ class Chain:
             reason = f"included, but what became of its calls cannot be read: {error}"
             return Outcome(unknown=JobError(message=reason))
 
-    async def nonce(self, account: bytes, at: bytes) -> int:
-        """The account's next nonce after block `at`, by the chain's state alone."""
+    async def account(self, account: bytes, at: bytes) -> tuple[int, int]:
+        """The account's next nonce and what it has free after block `at`, by the state alone."""
         md = (await self.runtime(at)).metadata
         data = await self.source.storage(md.storage_key("System", "Account", account), at)
-        return int(md.decode_storage("System", "Account", data)["nonce"])
+        info = md.decode_storage("System", "Account", data)
+        return int(info["nonce"]), int(info["data"]["free"])
+
+    async def cost(
+        self, runtime: Runtime, call: bytes, signer: Signer, *, born: Head, period: int, nonce: int
+    ) -> Cost:
+        """Ask what an extrinsic would take. The one that is shown has no valid signature."""
+        shown = signed_extrinsic(
+            runtime.metadata,
+            call,
+            account=signer.account,
+            signature=bytes(65 if signer.crypto == "ecdsa" else 64),
+            crypto=signer.crypto,
+            era=(period, born.number),
+            nonce=nonce,
+            tip=0,
+        )
+        try:
+            params = [f"0x{shown.hex()}", f"0x{born.hash.hex()}"]
+            answer = await self.source.rpc("payment_queryInfo", params)
+        except RpcError as error:
+            log.debug("the node gives no estimate: %s", error)
+            return Cost(len(shown))
+        return Cost(len(shown), *read_estimate(answer))
 
     async def pool(self) -> frozenset[bytes]:
         """Hashes of what lies in the node's pool; empty where the node does not tell."""

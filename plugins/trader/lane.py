@@ -36,6 +36,7 @@ class Limits:
 
     batch_calls: int = 100
     batch_age: float = 6.0
+    batch_quiet: float | None = None
     max_in_flight: int = 4
     resubmit_after: float = 12.0
 
@@ -154,7 +155,7 @@ class Lane:
         if self._full():
             return None
         for entries, full in self._batches():
-            if full or now >= entries[0].since + self.limits.batch_age:
+            if full or now >= self._due(entries):
                 self._signing += 1
                 taken = {entry.order for entry in entries}
                 self._pending = [entry for entry in self._pending if entry.order not in taken]
@@ -217,9 +218,14 @@ class Lane:
         if each is None:
             return False
         each.submit_at = now + self.limits.resubmit_after
-        if exhausts and each.intent.calls > 1:
-            self._shrunk = max(1, min(each.intent.calls, self._limit()) // 2)
+        if exhausts:
+            self.shrink(each.intent.calls)
         return not each.accepted
+
+    def shrink(self, calls: int) -> None:
+        """Halve later batches, since one of so many calls was too big; they grow back slowly."""
+        if calls > 1:
+            self._shrunk = max(1, min(calls, self._limit()) // 2)
 
     # --- finalized blocks ------------------------------------------------------------------------
 
@@ -274,6 +280,10 @@ class Lane:
     def close(self, intent: Intent) -> None:
         """Forget an intent whose outcome is in the journal."""
         del self._open[intent.hash]
+        if self._shrunk and 2 * intent.calls >= self._shrunk:
+            self._shrunk += max(1, self._shrunk // 8)
+            if self._shrunk >= self.limits.batch_calls:
+                self._shrunk = 0
 
     # --- what is there ---------------------------------------------------------------------------
 
@@ -294,12 +304,19 @@ class Lane:
         times = [each.submit_at for each in self._open.values() if not each.found]
         if not self._full():
             for entries, full in self._batches():
-                times.append(0.0 if full else entries[0].since + self.limits.batch_age)
+                times.append(0.0 if full else self._due(entries))
         return min(times, default=None)
 
     def _full(self) -> bool:
         in_flight = len(self._open) + self._signing
         return bool(self._expected) or in_flight >= self.limits.max_in_flight
+
+    def _due(self, entries: Sequence[Entry]) -> float:
+        """When a batch waits no longer for more: soon where nothing else is on its way."""
+        due = entries[0].since + self.limits.batch_age
+        if self.limits.batch_quiet is not None and not self._open and not self._signing:
+            due = min(due, entries[-1].since + self.limits.batch_quiet)
+        return due
 
     def _limit(self) -> int:
         return self._shrunk or self.limits.batch_calls

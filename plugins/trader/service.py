@@ -27,7 +27,7 @@ from prbkit.errors import (
     TradeError,
     VerificationError,
 )
-from prbkit.events import JobChanged
+from prbkit.events import BalanceLow, JobChanged
 from prbkit.interfaces import (
     Head,
     Inventory,
@@ -43,7 +43,7 @@ from prbkit.interfaces import (
 )
 from prbkit.scale import Metadata
 
-from .chain import Chain, Runtime, extrinsic_hash
+from .chain import Chain, Cost, Runtime, extrinsic_hash
 from .config import TraderSettings
 from .journal import Freed, Journal
 from .lane import Batch, Entry, Intent, Lane, Limits
@@ -86,6 +86,7 @@ class _Run:
         self._limits = Limits(
             batch_calls=self._settings.batch_calls,
             batch_age=self._settings.batch_age,
+            batch_quiet=self._settings.batch_quiet,
             max_in_flight=self._settings.max_in_flight,
             resubmit_after=self._settings.resubmit_after,
         )
@@ -112,6 +113,8 @@ class _Run:
         its extrinsics can be included."""
         self._compared = 0.0
         self._term: str | None = None
+        self._low: set[bytes] = set()
+        """Accounts that have little left, and that an alarm was raised for."""
         self._settled = 0
         """The newest block that held an extrinsic of ours."""
         self._chain: Chain
@@ -460,12 +463,19 @@ class _Run:
                 return
             call = batch_call(runtime.metadata, batch)
             nonce = lane.nonce(await self._chain.source.account_nonce(lane.account))
+            period = self._settings.era_period
+            cost = await self._chain.cost(
+                runtime, call, signer, born=born, period=period, nonce=nonce
+            )
+            if (reason := self._too_much(cost, batch, runtime)) is not None:
+                await self._cut(lane, batch, reason)
+                return
             extrinsic = await self._chain.sign(
                 runtime,
                 call,
                 signer,
                 born=born,
-                period=self._settings.era_period,
+                period=period,
                 nonce=nonce,
                 tip=self._settings.tip,
             )
@@ -474,7 +484,7 @@ class _Run:
             lane.drop(batch)
             await self._fail([entry.job for entry in batch.entries], str(error))
             return
-        except SourceError as error:
+        except (SourceError, VerificationError) as error:
             log.warning("cannot sign for 0x%s now: %s", lane.account.hex(), error)
             lane.put_back(batch)
             await asyncio.sleep(PAUSE)
@@ -498,6 +508,27 @@ class _Run:
         log.info("signed %d calls as 0x%s, nonce %d", intent.calls, intent.hash.hex(), nonce)
         self._tell_all(intent, JobState.BATCHED)
         await self._submit(lane, intent)
+
+    def _too_much(self, cost: Cost, batch: Batch, runtime: Runtime) -> str | None:
+        """Tell why an extrinsic must not be made as it is."""
+        if cost.too_big(runtime.metadata):
+            return f"too big for a block: {cost.length} bytes, weight {cost.weight}"
+        settings = self._settings
+        caps = [settings.fee_caps.get(e.job.pid, settings.fee_cap) for e in batch.entries]
+        cap = min((cap for cap in caps if cap is not None), default=None)
+        if cap is not None and cost.fee + settings.tip > cap:
+            return f"it would cost {cost.fee + settings.tip}, and the fee cap is {cap}"
+        return None
+
+    async def _cut(self, lane: Lane, batch: Batch, reason: str) -> None:
+        """Make smaller batches; a job that is too much alone ends."""
+        if len(batch.entries) > 1:
+            log.info("a batch of %d jobs is cut: %s", len(batch.entries), reason)
+            lane.shrink(sum(len(entry.calls) for entry in batch.entries))
+            lane.put_back(batch)
+        else:
+            lane.drop(batch)
+            await self._fail([entry.job for entry in batch.entries], reason)
 
     async def _remade(
         self, lane: Lane, batch: Batch, runtime: Runtime, pools: Mapping[int, Pool]
@@ -599,12 +630,22 @@ class _Run:
         for lane in tuple(self._lanes.values()):
             if lane.open:
                 try:
-                    nonce = await self._chain.nonce(lane.account, block.hash)
+                    nonce, free = await self._chain.account(lane.account, block.hash)
                 except (SourceError, CodecError) as error:
                     log.debug("cannot read a nonce: %s", error)  # the era's end does it too
                     continue
+                self._watch_balance(lane.account, free)
                 for intent in lane.outrun(to, nonce):
                     await self._free(lane, intent)
+
+    def _watch_balance(self, account: bytes, free: int) -> None:
+        """Raise an alarm once, before the account runs dry."""
+        if free >= self._settings.low_balance:
+            self._low.discard(account)
+        elif account not in self._low:
+            self._low.add(account)
+            log.warning("0x%s has only %d base units left to pay fees", account.hex(), free)
+            self._context.emit(BalanceLow(account=account, free=free))
 
     def _next_block(self) -> int | None:
         numbers = (lane.next_block() for lane in self._lanes.values())

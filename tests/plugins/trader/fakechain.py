@@ -51,6 +51,9 @@ class FakeChain:
         """(sequence, whether it was the next) of each message that was executed."""
         self.submissions = 0
         self.discards = False
+        self.free = 10**15
+        self.weight = 10**6
+        """What each call weighs."""
         self.refuse: str | None = None
         self.refused: set[bytes] = set()
         self._moved = asyncio.Condition()
@@ -205,7 +208,15 @@ class FakeChain:
         (account,) = self.md.decode_storage_key("System", "Account", key)
         info = self.md.decode_storage("System", "Account", None)
         nonce = self.nonces_at[number].get(account, 0)
-        return self.md.encode_storage("System", "Account", {**info, "nonce": nonce})
+        data = {**info["data"], "free": self.free}
+        return self.md.encode_storage("System", "Account", {**info, "nonce": nonce, "data": data})
+
+    async def rpc(self, method: str, params: Sequence[Any]) -> Any:
+        await self._network()
+        assert method == "payment_queryInfo"
+        xt = decode_extrinsic(self.md, bytes.fromhex(params[0][2:]))
+        weight = len(xt.args["calls"]) * self.weight
+        return {"weight": {"ref_time": weight, "proof_size": 0}, "partialFee": str(weight // 1000)}
 
     async def account_nonce(self, account: bytes) -> int:
         await self._network()

@@ -78,6 +78,19 @@ def test_a_job_that_makes_batches_itself_goes_alone_and_in_its_turn() -> None:
     assert [orders(lane.next_batch(0.0)) for _ in range(3)] == [[0], [1], [2, 3]]
 
 
+def test_a_batch_goes_early_when_all_is_quiet_and_nothing_is_on_its_way() -> None:
+    lane = Lane(ACCOUNT, Limits(batch_age=6.0, batch_quiet=1.0))
+    for order, since in enumerate((10.0, 10.5)):
+        lane.add(entry(order, since=since))
+    assert lane.next_batch(11.4) is None
+    assert lane.wake_at() == 11.5
+    assert orders(lane.next_batch(11.5)) == [0, 1]
+    lane.signed(intent(0, entry(0)), 11.5)
+    lane.add(entry(2, since=12.0))
+    assert lane.next_batch(17.9) is None
+    assert orders(lane.next_batch(18.0)) == [2]
+
+
 def test_no_more_extrinsics_are_made_than_may_be_in_flight() -> None:
     lane = Lane(ACCOUNT, Limits(batch_calls=1, max_in_flight=2))
     for order in range(3):
@@ -167,6 +180,15 @@ def test_batches_shrink_when_one_is_too_big_for_a_block() -> None:
     batch = lane.next_batch(0.0)
     assert batch
     assert len(batch.entries) == 50
+    lane.drop(batch)
+    for nonce in range(1, 9):
+        lane.restore(intent(nonce, entry(0, 100)), 0.0)
+        lane.close(intent(nonce, entry(0, 100)))
+    for order in range(200, 320):
+        lane.add(entry(order))
+    batch = lane.next_batch(0.0)
+    assert batch
+    assert len(batch.entries) == 100, "it has grown back"
 
 
 class World(RuleBasedStateMachine):

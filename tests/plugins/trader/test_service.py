@@ -13,9 +13,9 @@ import pytest
 
 from prbkit.blobs import encode_signed_message
 from prbkit.errors import ConfigError, StoreError
-from prbkit.events import JobChanged
+from prbkit.events import BalanceLow, JobChanged
 from prbkit.interfaces import JobRecord, JobState, Pool, TradeJob
-from prbkit.scale import Metadata
+from prbkit.scale import Metadata, decode_extrinsic
 from prbkit_plugins.keyring.uri import open_uri
 from prbkit_plugins.sqlite_queue.queue import SqliteQueue
 from prbkit_plugins.trader.journal import Journal
@@ -441,6 +441,55 @@ async def test_two_traders_on_one_account_make_no_call_twice(
             await until(chain, running, lambda: ended(one, [job.key for job in jobs[:4]]))
             await until(chain, running, lambda: ended(other, [job.key for job in jobs[4:]]))
     assert sorted(text for _, text in chain.ledger) == [job.key.encode() for job in jobs]
+
+
+async def test_batches_are_cut_to_what_a_block_takes(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    chain.weight = 40 * 10**9  # of at most 350 * 10**9
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        keys = [f"{number}" for number in range(30)]
+        for key in keys:
+            await queue.put(remark(md, key))
+        async with trading(context(chain, queue, tmp_path, batch_age=0.3)) as running:
+            await until(chain, running, lambda: ended(queue, keys))
+    assert [remark for _, remark in chain.ledger] == [key.encode() for key in keys]
+    sizes = [
+        len(decode_extrinsic(md, raw).args["calls"]) for *_, body in chain.blocks for raw in body
+    ]
+    assert max(sizes) <= 8
+    assert len(sizes) <= 8
+
+
+async def test_a_fee_above_the_cap_is_not_paid(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        keys = ["a", "b", "c", "d", "dear"]
+        for key in keys:
+            await queue.put(remark(md, key, pid=2 if key == "dear" else 1))
+        at = context(chain, queue, tmp_path, batch_age=0.2, fee_cap=2000, fee_caps={"2": 999})
+        async with trading(at) as running:
+            await until(chain, running, lambda: ended(queue, keys))
+        found = await ended(queue, keys)
+        assert found
+        error = found["dear"].error
+        assert error is not None
+        assert "would cost 1000, and the fee cap is 999" in error.message
+    assert [remark for _, remark in chain.ledger] == [b"a", b"b", b"c", b"d"]
+    assert sum(len(body) for *_, body in chain.blocks) == 2
+
+
+async def test_an_account_that_runs_dry_raises_an_alarm(md: Metadata, tmp_path: Path) -> None:
+    chain = FakeChain(md)
+    chain.free = 999
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        keys = ["a", "b", "c"]
+        at = context(chain, queue, tmp_path, low_balance=1000)
+        async with trading(at) as running:
+            for key in keys:
+                await queue.put(remark(md, key))
+                await until(chain, running, lambda key=key: ended(queue, [key]))
+    alarms = [event for event in at.events if isinstance(event, BalanceLow)]
+    assert alarms == [BalanceLow(account=ALICE, free=999)]
 
 
 async def test_a_second_trader_on_one_journal_is_refused(md: Metadata, tmp_path: Path) -> None:
