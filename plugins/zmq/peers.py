@@ -132,7 +132,7 @@ class PeerBook:
             self._up.pop(link.instance, None)
             lost = self._found.pop(link.instance, None)
             if lost is not None:
-                log.info("lost peer %s at %s", lost.peer_id, lost.address)
+                log.log(_level(lost), "lost peer %s at %s", lost.peer_id, lost.address)
                 self._owner.tell(lost, found=False)
 
     def _heard(self, link: Link) -> None:
@@ -145,7 +145,7 @@ class PeerBook:
         before = self._found.get(told.instance)
         self._found[told.instance] = peer
         if before is None:
-            log.info("found peer %s at %s", peer.peer_id, peer.address)
+            log.log(_level(peer), "found peer %s at %s", peer.peer_id, peer.address)
             self._owner.tell(peer, found=True)
             self.wake()  # those here have to know each other too
         self._learn_known(told)
@@ -237,3 +237,8 @@ class PeerBook:
         """Dial a place that may be a peer's, unless it is our own."""
         if not self._owner.is_own_place(address):
             self.link(address, keep=False)
+
+
+def _level(peer: Peer) -> int:
+    """Commands and child processes come and go: only services are worth a line."""
+    return logging.INFO if peer.roles else logging.DEBUG
