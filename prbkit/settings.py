@@ -15,7 +15,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -173,6 +173,11 @@ class Settings(BaseModel):
     def notes(self) -> Sequence[str]:
         """What the operator should know of how the settings were read (old names, say)."""
         return self._notes
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        """Show what no secret stands in: sections hold tokens, and URLs may hold passwords."""
+        yield "services", self.services
+        yield "data_dir", str(self.data_dir)
 
     def bind_sections(self, models: Mapping[str, Callable[[], type[BaseModel]]]) -> None:
         """Validate the tables that are not fields of this class, with their plugins' models.
