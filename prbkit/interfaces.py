@@ -28,6 +28,7 @@ __all__ = [
     "Caller",
     "ChainInfo",
     "ChainSource",
+    "EndpointHealth",
     "Event",
     "FinalityProof",
     "Head",
@@ -99,6 +100,30 @@ class ChainInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointHealth:
+    """How an endpoint of a chain does; None for what is not known (yet).
+
+    `trouble` says why it is not `well`. `head` is its newest finalized block, `lag` by how many
+    blocks the best of the endpoints is ahead of it, `latency` its time to answer in seconds.
+    `archive`: it has all states; `proves_finality`, `storage_changes`: it has
+    ``grandpa_proveFinality``, ``pha_getStorageChanges``; `allows_unsafe`: it answers unsafe calls.
+    `score` goes from 0 (not to be used) to 1.
+    """
+
+    url: str
+    well: bool
+    trouble: str | None = None
+    head: int | None = None
+    lag: int | None = None
+    latency: float | None = None
+    archive: bool | None = None
+    proves_finality: bool | None = None
+    storage_changes: bool | None = None
+    allows_unsafe: bool | None = None
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class RuntimeVersion:
     """`state_getRuntimeVersion`, the part that signing and decoding need."""
 
@@ -156,6 +181,10 @@ class ChainSource(Lifetime, Protocol):
         For who must know whose answer it is (to refuse a node that lies). A source of one
         endpoint may give itself. Views share their source's life.
         """
+        ...
+
+    def health(self) -> Sequence[EndpointHealth]:
+        """How each endpoint does, in the settings' order; of what is known, without asking."""
         ...
 
     async def chain(self) -> ChainInfo: ...

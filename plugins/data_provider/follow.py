@@ -13,7 +13,9 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Literal, TypeVar
+from dataclasses import asdict
+from typing import Any, Literal, TypeVar
+from urllib.parse import urlsplit
 
 from prbkit.blobs import genesis_info, header_hash, storage_state
 from prbkit.blobs.documents import Genesis, RelaySegment
@@ -96,6 +98,17 @@ class Follower:
             group.create_task(self._heads("para"))
             group.create_task(self._loop("relay", self._relay_pass))
             group.create_task(self._loop("para", self._para_pass))
+
+    def endpoints(self, role: Role) -> list[dict[str, Any]]:
+        """How the endpoints of a chain do, as plain JSON; `caught`: how often one gave false data.
+
+        Of a URL only scheme and host are told: what stands behind them may be a secret.
+        """
+        caught = self._trust[role].offences()
+        return [
+            asdict(health) | {"url": _shown(health.url), "caught": caught.get(health.url, 0)}
+            for health in self._sources[role].health()
+        ]
 
     def _recall(self) -> None:
         relay, para = self._archive.relay, self._archive.para
@@ -387,6 +400,11 @@ class Follower:
     def _wake(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
 def _first(group: BaseExceptionGroup[PrbError]) -> PrbError:

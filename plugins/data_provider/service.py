@@ -55,6 +55,7 @@ def relay_status(archive: Archive, follower: Follower) -> Mapping[str, Any]:
         "committed": archive.relay.number if archive.begun else 0,
         "set_id": archive.relay.authorities.set_id if archive.begun else 0,
         "set_changes": follower.set_changes,
+        "endpoints": follower.endpoints("relay"),
     }
 
 
@@ -64,6 +65,7 @@ def para_status(archive: Archive, follower: Follower) -> Mapping[str, Any]:
         "target": follower.target["para"],
         "fetched": follower.fetched["para"],
         "committed": archive.para.number if archive.begun else 0,
+        "endpoints": follower.endpoints("para"),
     }
 
 

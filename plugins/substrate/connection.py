@@ -232,9 +232,11 @@ class WsConnection(_Calls):
     async def close(self) -> None:
         self._end(SourceDisconnected("the connection was closed", where=self._url))
         self._reader.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._reader
-        await self._socket.close()
+        try:
+            # Not `await self._reader`: its cancellation could not be told from our own.
+            await asyncio.wait([self._reader])
+        finally:
+            await self._socket.close()
 
     def _check(self) -> None:
         if self._why is not None:

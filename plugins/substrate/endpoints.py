@@ -26,9 +26,11 @@ from prbkit.errors import (
     TransactionRejected,
     WrongChain,
 )
+from prbkit.interfaces import EndpointHealth
 
 from . import shapes
 from .connection import Connection, connect
+from .probe import Abilities, Sighting, ask_abilities, best_head, score, sight
 from .settings import SubstrateSettings
 
 __all__ = ["Endpoint", "Endpoints"]
@@ -38,6 +40,8 @@ log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 _METHOD_NOT_FOUND = -32601
+_FIRST_PROBE = 2.0
+"""Seconds until endpoints are looked at for the first time: the work that waits goes first."""
 _TIMEOUTS = 3
 """So many timeouts in a row without an answer between them, and the connection is dropped."""
 
@@ -55,6 +59,38 @@ class Endpoint:
         self._connection: Connection | None = None
         self._connecting = asyncio.Lock()
         self._noted: set[str] = set()
+        self.sighting: Sighting | None = None
+        self.abilities = Abilities()
+        self.behind = False
+        self._asked: Connection | None = None
+
+    async def probe(self, pool: Endpoints) -> None:
+        """Look how far the node has got and, once a connection, what it can do."""
+        timeout = self._settings.timeout
+        connection = await self.connection(pool)
+        self.sighting = (await sight(connection, timeout)).after(self.sighting)
+        if self._asked is not connection:
+            self.abilities = await ask_abilities(connection, timeout)
+            self._asked = connection
+
+    def health(self, best: int | None) -> EndpointHealth:
+        """What is known of it, `best` being the newest block of all endpoints."""
+        seen = self.sighting
+        return EndpointHealth(
+            url=self.url,
+            well=self.well,
+            trouble=None if self.trouble is None else self.trouble.message,
+            head=None if seen is None else seen.head,
+            lag=None if seen is None or best is None else best - seen.head,
+            latency=None if seen is None else round(seen.latency, 4),
+            archive=self.abilities.archive,
+            proves_finality=self.abilities.proves_finality,
+            storage_changes=self.abilities.storage_changes,
+            allows_unsafe=self.abilities.allows_unsafe,
+            score=score(
+                well=self.well, behind=self.behind, sighting=seen, abilities=self.abilities
+            ),
+        )
 
     @property
     def well(self) -> bool:
@@ -134,6 +170,7 @@ class Endpoints:
         self._genesis_from = "the settings"
         self._session: aiohttp.ClientSession | None = None
         self._healing: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._ill = asyncio.Event()
 
     @property
@@ -149,14 +186,18 @@ class Endpoints:
                 connector=aiohttp.TCPConnector(limit=0),
             )
             self._healing = asyncio.create_task(self._heal(), name="heal endpoints")
+            if self.settings.probe_interval:
+                self._probing = asyncio.create_task(self._probe(), name="probe endpoints")
 
     async def close(self) -> None:
         session, self._session = self._session, None
         if session is None:
             return
-        if self._healing is not None:
-            self._healing.cancel()
-            await asyncio.wait([self._healing])
+        tasks = [task for task in (self._healing, self._probing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
         for endpoint in self.all:
             await endpoint.drop()
         await session.close()
@@ -185,7 +226,7 @@ class Endpoints:
         of = self.all if only is None else (only,)
         well = [endpoint for endpoint in of if endpoint.well]
         if well:
-            return well
+            return sorted(well, key=lambda endpoint: endpoint.behind)
         now = asyncio.get_running_loop().time()
         return [endpoint for endpoint in of if endpoint.retry_at <= now]
 
@@ -242,6 +283,35 @@ class Endpoints:
         ill = self.all[0] if only is None else only
         trouble = ill.trouble or SourceDisconnected("it is not there", where=ill.url)
         return type(trouble)(trouble.message, where=trouble.where, hint=trouble.hint)
+
+    def health(self) -> list[EndpointHealth]:
+        """How each endpoint does, in the settings' order."""
+        best = best_head(endpoint.sighting for endpoint in self.all)
+        return [endpoint.health(best) for endpoint in self.all]
+
+    async def _probe(self) -> None:
+        """Look at all endpoints from time to time; who is ill is left to `_heal`."""
+        pause = min(_FIRST_PROBE, self.settings.probe_interval)
+        while True:
+            await asyncio.sleep(pause)
+            await asyncio.gather(*[self._look(each) for each in self.all if each.well])
+            best = best_head(endpoint.sighting for endpoint in self.all if endpoint.well)
+            for endpoint in self.all:
+                seen = endpoint.sighting
+                lag = 0 if seen is None or best is None else best - seen.head
+                if lag > self.settings.max_lag and not endpoint.behind:
+                    log.warning("%s is %d blocks behind the others", endpoint.url, lag)
+                endpoint.behind = lag > self.settings.max_lag
+            pause = self.settings.probe_interval
+
+    async def _look(self, endpoint: Endpoint) -> None:
+        try:
+            await endpoint.probe(self)
+        except SourceError as error:
+            error.where = error.where or endpoint.url
+            await self._failed(endpoint, error)
+        except CodecError as error:
+            log.warning("%s answers a probe senselessly: %s", endpoint.url, error)
 
     async def _heal(self) -> None:
         """Try endpoints that were put aside again, each when its pause is over."""

@@ -36,6 +36,17 @@ class SubstrateSettings(Section):
     head_timeout: float = Field(
         90.0, gt=0, description="an endpoint that tells no new head for so long is passed over"
     )
+    probe_interval: float = Field(
+        30.0,
+        ge=0,
+        description="time between looks at what each endpoint can do and how far it has got; "
+        "0: never",
+    )
+    max_lag: int = Field(
+        50,
+        ge=1,
+        description="an endpoint that is so many blocks behind the best is asked after the others",
+    )
     poll_interval: float = Field(3.0, gt=0, description="time between polls for heads over HTTP")
     changes_batch: int = Field(
         100, ge=1, le=10_000, description="blocks in one call of pha_getStorageChanges"

@@ -19,6 +19,7 @@ from prbkit.errors import (
 from prbkit.interfaces import (
     Block,
     ChainInfo,
+    EndpointHealth,
     FinalityProof,
     Head,
     Role,
@@ -101,6 +102,11 @@ class SubstrateSource:
             return (self,)
         order = sorted(self._endpoints.all, key=lambda endpoint: not endpoint.well)
         return [self._view(endpoint) for endpoint in order]
+
+    def health(self) -> Sequence[EndpointHealth]:
+        """How each endpoint does, as far as it is known."""
+        known = self._endpoints.health()
+        return known if self._only is None else [each for each in known if each.url == self.url]
 
     def _view(self, endpoint: Endpoint) -> SubstrateSource:
         view = object.__new__(SubstrateSource)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -24,12 +25,15 @@ from prbkit.errors import (
 )
 from prbkit.interfaces import Head
 from prbkit_plugins import substrate
+from prbkit_plugins.substrate.connection import connect
 from prbkit_plugins.substrate.settings import SubstrateSettings
 from prbkit_plugins.substrate.source import SubstrateSource
 
 from .node import Node, NodeError
 
-QUICK = SubstrateSettings(retry_first=0.01, retry_most=0.02, timeout=10, long_timeout=10)
+QUICK = SubstrateSettings(
+    retry_first=0.01, retry_most=0.02, timeout=10, long_timeout=10, probe_interval=0
+)
 
 
 def _source(*nodes: Node, settings: SubstrateSettings = QUICK, **more: Any) -> SubstrateSource:
@@ -91,6 +95,37 @@ async def test_block_hashes_are_asked_one_by_one_where_a_node_takes_no_list() ->
         node.methods["chain_getBlockHash"] = single
         headers = await source.headers(0, 29)
         assert [header_hash(header) for header in headers] == [_hash(node, n) for n in range(30)]
+
+
+async def test_endpoints_are_probed_and_one_far_behind_is_asked_last() -> None:
+    def discarded(key: str, at: str | None = None) -> Any:
+        raise NodeError(4003, "Client error: UnknownBlock: State already discarded for 0x00")
+
+    settings = QUICK.model_copy(update={"probe_interval": 0.02, "max_lag": 10})
+    async with Node(length=50) as late, Node(length=100) as full:
+        late.methods["rpc_methods"] = lambda: {"methods": ["chain_getHeader"]}
+        late.methods["state_getStorage"] = discarded
+        full.methods["rpc_methods"] = lambda: {"methods": ["grandpa_proveFinality"]}
+        full.methods["state_getStorage"] = lambda key, at=None: None
+        full.methods["state_getPairs"] = lambda prefix, at=None: []
+        async with _source(late, full, settings=settings) as source:
+            async with asyncio.timeout(20):
+                while any(each.allows_unsafe is None for each in source.health()):  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+                while (await source.finalized_head()).number < 99:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+            first, second = source.health()
+            assert (first.url, first.head, first.lag, first.archive) == (late.url, 49, 50, False)
+            assert (first.proves_finality, first.allows_unsafe) == (False, False)
+            assert (second.head, second.lag, second.archive) == (99, 0, True)
+            assert (second.proves_finality, second.allows_unsafe) == (True, True)
+            assert 0 < first.score < second.score <= 1
+            assert [each.url for each in source.views()[1].health()] == [full.url]
+            await late.finalize(99)
+            async with asyncio.timeout(20):
+                while source.health()[0].lag:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+        await full.cut()
 
 
 async def test_an_unknown_block_is_told_with_the_endpoint() -> None:
@@ -169,6 +204,20 @@ async def test_the_preferred_endpoint_is_asked_again_when_it_is_back() -> None:
         second.calls.clear()
         await source.block_hash(3)
         assert not second.calls
+
+
+async def test_closing_a_connection_passes_a_cancellation_through() -> None:
+    async with Node() as node, aiohttp.ClientSession() as session:
+        for turns in range(6):
+            connection = await connect(session, node.url, QUICK)
+            await connection.call("chain_getBlockHash", [0], 10)
+            task = asyncio.create_task(connection.close())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            if not task.done():
+                task.cancel()
+                await asyncio.wait([task], timeout=10)
+                assert task.cancelled(), f"after {turns} turns"
 
 
 async def test_permits_come_back_after_timeouts_and_cancellation() -> None:
