@@ -20,7 +20,7 @@ STATES = ("queued", "batched", "submitted", "in_block", "finalized", "failed", "
 
 @click.group()
 def jobs() -> None:
-    """Look at trade jobs."""
+    """Look at trade jobs, and try failed ones again."""
 
 
 @jobs.command("list", epilog="Example: prbkit jobs list --state failed")
@@ -91,3 +91,48 @@ def show_job(config: Path | None, as_json: bool, key: str) -> None:
             lines.append((f"call {number}" if record.errors else "error", error.message + docs))
     for name, text in lines:
         click.echo(f"{name:<10} {text}")
+
+
+@jobs.command("retry", epilog="Example: prbkit jobs retry START_COMPUTING:0x77…:1")
+@config_option
+@json_option
+@click.argument("key")
+def retry_job(config: Path | None, as_json: bool, key: str) -> None:
+    """Queue a failed or expired job again, as a new one.
+
+    Look at the chain before: what an expired job asked for may have been done. Messages that the
+    chain has taken are not sent again.
+    """
+    import time
+    from dataclasses import replace
+
+    from prbkit.errors import QueueError
+    from prbkit.interfaces import JobState
+
+    async def put() -> str:
+        async with offline(load_settings(config)) as context:
+            queue = await context.queue()
+            record = await queue.get(key)
+            if record is None:
+                raise QueueError("the queue knows no such job", where=key, hint="prbkit jobs list")
+            if record.state not in (JobState.FAILED, JobState.EXPIRED):
+                raise QueueError(f"the job is {record.state.value}, not failed", where=key)
+            if not record.job.payload:
+                raise QueueError(
+                    "the job's payload is kept no longer",
+                    where=key,
+                    hint="who has put it puts it again",
+                )
+            number = 2
+            # Of several who retry at once one wins: a key is queued once.
+            while not await queue.put(
+                replace(record.job, key=f"{key}#{number}", created_at=time.time())
+            ):
+                number += 1
+            return f"{key}#{number}"
+
+    new = run(put())
+    if as_json:
+        echo_json({"key": new})
+    else:
+        click.echo(new)

@@ -51,6 +51,19 @@ def test_a_job_is_shown_with_the_reasons_of_its_failure(config: str) -> None:
     assert json.loads(done.stdout)["error"]["name"] == "InsufficientBalance"
 
 
+def test_a_failed_job_is_queued_again_as_a_new_one(config: str) -> None:
+    for number in (2, 3):
+        done = CliRunner().invoke(jobs, ["retry", "-c", config, "fails"], catch_exceptions=False)
+        assert done.stdout == f"fails#{number}\n"
+    done = CliRunner().invoke(jobs, ["show", "-c", config, "--json", "fails#2"])
+    shown = json.loads(done.stdout)
+    assert shown["state"] == "queued"
+    assert shown["job"]["payload"] == job("fails").payload
+    done = CliRunner().invoke(jobs, ["retry", "-c", config, "waits"])
+    assert isinstance(done.exception, QueueError)
+    assert "is queued" in done.exception.message
+
+
 def test_an_unknown_job_is_an_error(config: str) -> None:
     done = CliRunner().invoke(jobs, ["show", "-c", config, "nobody"])
     assert isinstance(done.exception, QueueError)
