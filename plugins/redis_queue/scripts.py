@@ -31,41 +31,45 @@ return 1
 """ARGV: job key, record, state. Returns 1 where the job is new."""
 
 REPORT = """
-local key, record, state = ARGV[1], ARGV[2], ARGV[3]
-local final, history, group = ARGV[4] == '1', tonumber(ARGV[5]), ARGV[6]
-local old = redis.call('HGET', KEYS[3], key)
-if redis.call('ZSCORE', KEYS[6], key) then return 0 end
-if not old and not final then return 0 end
-redis.call('HSET', KEYS[2], key, record)
-redis.call('HSET', KEYS[3], key, state)
-if old then
-  redis.call('HINCRBY', KEYS[7], old, -1)
-else
-  redis.call('ZADD', KEYS[5], redis.call('INCR', KEYS[8]), key)
-end
-redis.call('HINCRBY', KEYS[7], state, 1)
-if final then
-  local entry = redis.call('HGET', KEYS[4], key)
-  if entry then
-    redis.call('XACK', KEYS[1], group, entry)
-    redis.call('XDEL', KEYS[1], entry)
-    redis.call('HDEL', KEYS[4], key)
+local history, group = tonumber(ARGV[1]), ARGV[2]
+local function report(key, record, state, final)
+  local old = redis.call('HGET', KEYS[3], key)
+  if redis.call('ZSCORE', KEYS[6], key) then return end
+  if not old and not final then return end
+  redis.call('HSET', KEYS[2], key, record)
+  redis.call('HSET', KEYS[3], key, state)
+  if old then
+    redis.call('HINCRBY', KEYS[7], old, -1)
+  else
+    redis.call('ZADD', KEYS[5], redis.call('INCR', KEYS[8]), key)
   end
-  redis.call('ZADD', KEYS[6], redis.call('ZSCORE', KEYS[5], key), key)
-  local extra = redis.call('ZCARD', KEYS[6]) - history
-  if extra > 0 then
-    for _, gone in ipairs(redis.call('ZRANGE', KEYS[6], 0, extra - 1)) do
-      redis.call('HINCRBY', KEYS[7], redis.call('HGET', KEYS[3], gone), -1)
-      redis.call('HDEL', KEYS[2], gone)
-      redis.call('HDEL', KEYS[3], gone)
-      redis.call('ZREM', KEYS[5], gone)
-      redis.call('ZREM', KEYS[6], gone)
+  redis.call('HINCRBY', KEYS[7], state, 1)
+  if final then
+    local entry = redis.call('HGET', KEYS[4], key)
+    if entry then
+      redis.call('XACK', KEYS[1], group, entry)
+      redis.call('XDEL', KEYS[1], entry)
+      redis.call('HDEL', KEYS[4], key)
     end
+    redis.call('ZADD', KEYS[6], redis.call('ZSCORE', KEYS[5], key), key)
+  end
+end
+for at = 3, #ARGV, 4 do
+  report(ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3] == '1')
+end
+local extra = redis.call('ZCARD', KEYS[6]) - history
+if extra > 0 then
+  for _, gone in ipairs(redis.call('ZRANGE', KEYS[6], 0, extra - 1)) do
+    redis.call('HINCRBY', KEYS[7], redis.call('HGET', KEYS[3], gone), -1)
+    redis.call('HDEL', KEYS[2], gone)
+    redis.call('HDEL', KEYS[3], gone)
+    redis.call('ZREM', KEYS[5], gone)
+    redis.call('ZREM', KEYS[6], gone)
   end
 end
 return 1
 """
-"""ARGV: job key, record, state, 1 where that is final, history, group.
+"""ARGV: history, group; then of each record: job key, record, state, 1 where that is final.
 
 A record that is not final changes nothing for a job that has ended, or that Redis does not know:
 its producer must see that it is unknown, and put it again. Ended jobs beyond `history` go.
