@@ -150,6 +150,11 @@ class PRuntime:
                 return
         await self._feed_binary(feed)
 
+    async def take_checkpoint(self, timeout: float) -> None:
+        """Make pRuntime write down where it is, which may take a minute."""
+        request, answer = PRPC["TakeCheckpoint"]
+        await self._prpc("TakeCheckpoint", request(), answer, timeout)
+
     async def kick(self) -> None:
         """Make pRuntime exit: `/kick` where it is enabled, else prpc ``Stop``.
 

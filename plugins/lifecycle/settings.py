@@ -27,6 +27,8 @@ class LifecycleSettings(Section):
     """Deadline of a worker's answer to a small request."""
     blob_timeout: float = Field(default=150.0, gt=0)
     """Deadline of a request that carries blobs, and of fetching one."""
+    checkpoint_timeout: float = Field(default=60.0, gt=0)
+    """Before a worker is kicked it is asked for a checkpoint, and given so long to write it."""
     keep_alive: bool = True
     """Use connections to workers again."""
     keep_alive_timeout: float = Field(default=15.0, gt=0)

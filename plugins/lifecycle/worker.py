@@ -152,11 +152,18 @@ class WorkerLoop:
 
     async def _obey(self, order: Event) -> None:
         if order is Event.KICK and (self._state, order) in _KICKABLE:
-            with contextlib.suppress(WorkerRefused):
-                await self._connect().kick()
+            await self._stop(self._connect())
         if order in (Event.RESTART, Event.REFRESH, Event.DISABLED):
             self._failures = 0
         self._happened(order, KICK_MESSAGE if order is Event.KICK else "")
+
+    async def _stop(self, pruntime: PRuntime) -> None:
+        """Make pRuntime exit, from a checkpoint if it can take one, so that it loses nothing."""
+        self._show(message="taking a checkpoint before it exits")
+        with contextlib.suppress(WorkerRefused, WorkerUnreachable):
+            await pruntime.take_checkpoint(self._settings.checkpoint_timeout)
+        with contextlib.suppress(WorkerRefused):
+            await pruntime.kick()
 
     def _happened(self, event: Event, message: str | None = None) -> None:
         state, effects = step(self._state, event)

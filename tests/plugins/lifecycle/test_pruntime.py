@@ -33,6 +33,7 @@ from prbkit_plugins.lifecycle.pruntime import (
     RelayFeed,
     TooBig,
 )
+from tests.testing.pruntime.world import World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 HEADER = Header.make(
@@ -238,3 +239,12 @@ async def test_hostile_answers_are_worker_errors(status: int, body: bytes) -> No
         pruntime._prpc_feeds = False
         with contextlib.suppress(WorkerError):
             await pruntime.feed(BlockFeed(b"\0"))
+
+
+async def test_a_worker_that_took_a_checkpoint_loses_nothing_by_a_kick() -> None:
+    world = World(8)
+    async with Server(PRuntimeConfig(seed=b"\x01" * 32)) as server, client(server.url) as pruntime:
+        await pruntime.init_runtime(world.init())
+        await pruntime.take_checkpoint(10.0)
+        await pruntime.kick()
+        assert (await pruntime.get_info()).initialized

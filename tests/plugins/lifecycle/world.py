@@ -257,6 +257,7 @@ class FakePRuntime:
     def _methods(self) -> Mapping[str, Callable[[Any], Any]]:
         return {
             "GetInfo": self._get_info,
+            "TakeCheckpoint": lambda _: rpc.SyncedTo(synced_to=self.blocknum - 1),
             "InitRuntime": self._init,
             "GetRuntimeInfo": self._runtime_info,
             "GetEgressMessages": self._get_egress,
