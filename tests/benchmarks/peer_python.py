@@ -1,7 +1,7 @@
 """Runs inside the peers' own environment: bt-decode and cyscale over the benchmarks' inputs.
 
-Reads {"case", "count"} a line, answers {"seconds" of CPU, "result", "version"}. It imports nothing of
-prbkit, which isn't installed there.
+Reads {"case", "count"} a line, answers {"seconds" of CPU, "result", "version"}. It imports nothing
+of prbkit, which isn't installed there.
 """
 
 from __future__ import annotations
