@@ -43,6 +43,7 @@ from prbkit.interfaces import (
 )
 from prbkit.scale import Metadata
 
+from .best import BestBlocks
 from .chain import Chain, Cost, Runtime, extrinsic_hash
 from .config import TraderSettings
 from .journal import Freed, Journal
@@ -58,6 +59,8 @@ TAKE = 200
 WAIT = 5.0
 PAUSE = 2.0
 """Seconds to wait after the chain or the queue failed."""
+BEST = 3.0
+"""Seconds between looks at the blocks that are not final yet."""
 
 UNDER_WAY = (JobState.BATCHED, JobState.SUBMITTED, JobState.IN_BLOCK)
 
@@ -113,6 +116,8 @@ class _Run:
         its extrinsics can be included."""
         self._compared = 0.0
         self._term: str | None = None
+        self._in_block: dict[bytes, Head] = {}
+        """Where the best chain holds open extrinsics, by hash."""
         self._low: set[bytes] = set()
         """Accounts that have little left, and that an alarm was raised for."""
         self._settled = 0
@@ -144,6 +149,7 @@ class _Run:
                 for account in self._lanes:
                     tasks.create_task(self._run_lane(account))
                 tasks.create_task(self._follow())
+                tasks.create_task(self._watch_best())
                 tasks.create_task(self._report())
                 tasks.create_task(self._take())
 
@@ -570,7 +576,7 @@ class _Run:
             exhausts = "exhaust" in text.lower()
             if lane.refused(intent.hash, time.monotonic(), exhausts=exhausts):
                 log.warning("0x%s is refused for now: %s", intent.hash.hex(), text)
-                self._tell_all(intent, JobState.BATCHED, JobError(message=text))
+                self._tell_all(intent, JobState.BATCHED, error=JobError(message=text))
         except SourceError as error:
             log.warning("cannot submit 0x%s now: %s", intent.hash.hex(), error)
             lane.refused(intent.hash, time.monotonic())
@@ -605,6 +611,36 @@ class _Run:
         finally:
             if isinstance(heads, AsyncGenerator):
                 await heads.aclose()
+
+    async def _watch_best(self) -> None:
+        """Tell which jobs are in a block that is not final yet, and which fell out of one."""
+        best = BestBlocks(self._chain.source)
+        while True:
+            await asyncio.sleep(BEST)
+            open_ = {intent.hash: intent for lane in self._lanes.values() for intent in lane.open}
+            self._in_block = {h: at for h, at in self._in_block.items() if h in open_}
+            if not open_:
+                continue
+            try:
+                head = await self._chain.source.finalized_head()
+                found = await best.find(head.number, open_)
+            except (SourceError, VerificationError) as error:
+                log.debug("cannot look at the best blocks: %s", error)
+                continue
+            for hash_, intent in open_.items():
+                now, before = found.get(hash_), self._in_block.get(hash_)
+                if hash_ not in self._open_hashes() or now == before:
+                    continue
+                if now is not None:
+                    self._in_block[hash_] = now
+                    self._tell_all(intent, JobState.IN_BLOCK, block=now)
+                elif before is not None and before.number > head.number:
+                    del self._in_block[hash_]
+                    log.warning("0x%s fell out of a block that was retracted", hash_.hex())
+                    self._tell_all(intent, JobState.SUBMITTED)
+
+    def _open_hashes(self) -> frozenset[bytes]:
+        return frozenset(intent.hash for lane in self._lanes.values() for intent in lane.open)
 
     async def _observe(self, to: int) -> None:
         """Look at the finalized blocks that may hold an open intent."""
@@ -731,10 +767,10 @@ class _Run:
         self._outbox_filled.set()
         self._context.emit(JobChanged(record=record))
 
-    def _tell_all(self, intent: Intent, state: JobState, error: JobError | None = None) -> None:
+    def _tell_all(self, intent: Intent, state: JobState, **more: Any) -> None:
         for item in intent.items:
             self._live[item.job.key] = state
-            self._tell(self._record(item.job, state, extrinsic_hash=intent.hash, error=error))
+            self._tell(self._record(item.job, state, extrinsic_hash=intent.hash, **more))
 
     def _end(self, record: JobRecord) -> None:
         key = record.job.key

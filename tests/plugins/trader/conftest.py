@@ -21,3 +21,4 @@ def md(data_dir: Path) -> Metadata:
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "PAUSE", 0.005)
     monkeypatch.setattr(service, "WAIT", 0.05)
+    monkeypatch.setattr(service, "BEST", 0.002)

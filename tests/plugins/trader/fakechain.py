@@ -51,6 +51,7 @@ class FakeChain:
         """(sequence, whether it was the next) of each message that was executed."""
         self.submissions = 0
         self.discards = False
+        self.best: tuple[bytes, list[bytes]] | None = None
         self.free = 10**15
         self.weight = 10**6
         """What each call weighs."""
@@ -181,6 +182,10 @@ class FakeChain:
         await self._network()
         return Head(len(self.blocks) - 1, self.blocks[-1][0])
 
+    async def propose(self) -> None:
+        """Make a best block of what is in the pool; a `step` retracts it."""
+        self.best = (blake(b"best%d" % len(self.blocks)), list(self.pool.values()))
+
     async def finalized_heads(self) -> AsyncIterator[Head]:
         seen = -1
         while True:
@@ -191,10 +196,14 @@ class FakeChain:
 
     async def block_hash(self, number: int) -> bytes | None:
         await self._network()
+        if number == len(self.blocks) and self.best is not None:
+            return self.best[0]
         return self.blocks[number][0] if number < len(self.blocks) else None
 
     async def block(self, at: bytes) -> Block:
         await self._network()
+        if self.best is not None and at == self.best[0]:
+            return Block(header=b"", extrinsics=self.best[1])
         (found,) = [each for each in self.blocks if each[0] == at]
         return Block(header=found[1], extrinsics=found[2])
 

@@ -492,6 +492,35 @@ async def test_an_account_that_runs_dry_raises_an_alarm(md: Metadata, tmp_path: 
     assert alarms == [BalanceLow(account=ALICE, free=999)]
 
 
+async def test_a_job_is_told_to_be_in_a_block_and_out_of_it_again(
+    md: Metadata, tmp_path: Path
+) -> None:
+    chain = FakeChain(md)
+    async with SqliteQueue(tmp_path / "q.db") as queue:
+        await queue.put(remark(md, "a"))
+        at = context(chain, queue, tmp_path)
+
+        async def told(state: JobState, times: int) -> None:
+            async with asyncio.timeout(30):
+                while [e.record.state for e in at.events].count(state) < times:  # noqa: ASYNC110
+                    await asyncio.sleep(0.001)
+
+        async with trading(at) as running:
+            await told(JobState.SUBMITTED, 1)
+            await chain.propose()
+            await told(JobState.IN_BLOCK, 1)
+            chain.best = None
+            await told(JobState.SUBMITTED, 2)
+            await chain.propose()
+            await told(JobState.IN_BLOCK, 2)
+            chain.best = None
+            await until(chain, running, lambda: ended(queue, ["a"]))
+        first = next(e.record for e in at.events if e.record.state is JobState.IN_BLOCK)
+        assert first.block is not None
+        assert first.block.number == 1
+    assert chain.ledger == [(ALICE, b"a")]
+
+
 async def test_a_second_trader_on_one_journal_is_refused(md: Metadata, tmp_path: Path) -> None:
     chain = FakeChain(md)
     async with SqliteQueue(tmp_path / "q.db") as queue:
