@@ -655,7 +655,7 @@ class _Run:
                 for intent in lane.expired():
                     await self._free(lane, intent)
 
-        if (number is None or number > to) and any(lane.open for lane in self._lanes.values()):
+        if self._lanes and (number is None or number > to):
             await self._heal(to)
 
     async def _heal(self, to: int) -> None:
@@ -664,15 +664,14 @@ class _Run:
         if block is None:
             return
         for lane in tuple(self._lanes.values()):
-            if lane.open:
-                try:
-                    nonce, free = await self._chain.account(lane.account, block.hash)
-                except (SourceError, CodecError) as error:
-                    log.debug("cannot read a nonce: %s", error)  # the era's end does it too
-                    continue
-                self._watch_balance(lane.account, free)
-                for intent in lane.outrun(to, nonce):
-                    await self._free(lane, intent)
+            try:
+                nonce, free = await self._chain.account(lane.account, block.hash)
+            except (SourceError, CodecError) as error:
+                log.debug("cannot read a nonce: %s", error)  # the era's end does it too
+                continue
+            self._watch_balance(lane.account, free)
+            for intent in lane.outrun(to, nonce):
+                await self._free(lane, intent)
 
     def _watch_balance(self, account: bytes, free: int) -> None:
         """Raise an alarm once, before the account runs dry."""

@@ -488,6 +488,7 @@ async def test_an_account_that_runs_dry_raises_an_alarm(md: Metadata, tmp_path: 
             for key in keys:
                 await queue.put(remark(md, key))
                 await until(chain, running, lambda key=key: ended(queue, [key]))
+            await until(chain, running, lambda: BalanceLow(account=ALICE, free=999) in at.events)
     alarms = [event for event in at.events if isinstance(event, BalanceLow)]
     assert alarms == [BalanceLow(account=ALICE, free=999)]
 
