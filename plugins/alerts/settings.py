@@ -25,5 +25,6 @@ class AlertsSettings(Section):
     timeout: float = Field(default=10.0, gt=0)
     """Seconds that the webhook or the program may take."""
     attempts: int = Field(default=3, ge=1, le=20)
+    """How often one alarm is tried before it is given up and logged."""
     retry_first: float = Field(default=1.0, gt=0)
     """Seconds before the second attempt, doubled each time."""
