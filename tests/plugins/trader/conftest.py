@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from prbkit.scale import Metadata
-from prbkit_plugins.trader import service
+from prbkit_plugins.trader import intake, observation, patience
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +19,6 @@ def md(data_dir: Path) -> Metadata:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(service, "PAUSE", 0.005)
-    monkeypatch.setattr(service, "WAIT", 0.05)
-    monkeypatch.setattr(service, "BEST", 0.002)
+    monkeypatch.setattr(patience, "PAUSE", 0.005)
+    monkeypatch.setattr(intake, "WAIT", 0.05)
+    monkeypatch.setattr(observation, "BEST", 0.002)
