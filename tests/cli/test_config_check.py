@@ -36,7 +36,10 @@ def test_missing_endpoints_are_noted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ('services = ["data_provdier"]', r"'data_provdier' \(at services\); known are: .*data_prov"),
+        (
+            'services = ["data_provdier"]',
+            r"'data_provdier' \(at services\); known are: .*data_prov",
+        ),
         ('store = "rocks:x"', r"blob store.*rocks:x.*known are: lmdb:, memory:"),
         ('queue = "kafka:x"', r"trade queue.*kafka:x.*redis:.*sqlite:"),
         ('inventory = "mysql:x"', r"inventory.*mysql:x.*sqlite:"),
