@@ -21,7 +21,7 @@ from prbkit_plugins.trader.service import Trader
 from tests.plugins.trader.context import FixedInventory, TestContext
 from tests.real.chopsticks import ChopsticksMissing, install, serve
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
+pytestmark = pytest.mark.timeout(1200)
 
 ALICE, BOB, CHARLIE = (open_uri(f"//{name}").account for name in ("Alice", "Bob", "Charlie"))
 PHA = 10**12
