@@ -22,7 +22,7 @@ venv:
 
 test: venv ## run all tests
 	@tools/services.sh
-	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal --ignore tests/benchmarks $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m "" -n $(JOBS) --dist worksteal --ignore tests/benchmarks $(PYTEST_ARGS)
 
 lint: venv ## ruff, mypy --strict, cython-lint
 	@$(BIN)/ruff check .
